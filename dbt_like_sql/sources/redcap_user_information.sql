@@ -1,0 +1,10 @@
+-- Grain: one row per REDCap user.
+SELECT
+    ui_id,
+    username,
+    user_email,
+    user_email2,
+    user_email3,
+    user_firstname,
+    user_lastname
+FROM redcap_user_information

@@ -1,0 +1,118 @@
+"""The tables of REDCap that the billing reads, with REDCap's types and keys, and how a make-believe site gets into them.
+
+Column names, types and keys follow REDCap's install script; of its columns only those of DOMAIN.md section 2. Foreign keys
+are left out: the bad cases break them. In SQLite the types are the nearest ones, DATETIME being text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pandas as pd
+from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy.dialects.mysql import MEDIUMTEXT, TINYINT
+from sqlalchemy.types import TypeEngine
+
+from rcbill_assets.demo.bulk_load import replace_tables
+from rcbill_assets.demo.rights import PRIVILEGES
+
+MYSQL_OPTIONS: Final = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_unicode_ci",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_unicode_ci",
+}
+
+_FLAG: Final[TypeEngine[Any]] = Integer().with_variant(TINYINT(), "mysql", "mariadb")
+_LONG_TEXT: Final[TypeEngine[Any]] = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+_NAME: Final = String(191)
+
+REDCAP: Final = MetaData()
+
+
+def _table(name: str, *columns: "Column[Any]") -> None:
+    Table(name, REDCAP, *columns, **MYSQL_OPTIONS)
+
+
+def _key(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Integer) -> "Column[Any]":
+    return Column(name, kind, primary_key=True, autoincrement="auto" if kind is Integer else False)
+
+
+def _plain(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list["Column[Any]"]:
+    return [Column(name, kind) for name in names]
+
+
+def _found(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list["Column[Any]"]:
+    return [Column(name, kind, index=True) for name in names]
+
+
+_table("redcap_config", _key("field_name", _NAME), *_plain(Text, "value"))
+_table(
+    "redcap_projects",
+    _key("project_id"),
+    Column("project_name", String(100), nullable=False, unique=True),
+    *_plain(Text, "app_title"),
+    *_plain(_FLAG, "status", "purpose"),
+    *_plain(Text, "purpose_other"),
+    *_plain(DateTime, "creation_time", "production_time", "inactive_time", "completed_time"),
+    *_plain(String(100), "completed_by"),
+    *_found(DateTime, "date_deleted", "last_logged_event"),
+    *_found(Integer, "created_by"),
+    Column("log_event_table", String(20), nullable=False),
+    *_plain(String(255), "project_pi_firstname", "project_pi_mi", "project_pi_lastname", "project_pi_email"),
+    *_plain(String(255), "project_pi_username", "project_irb_number"),
+)
+_table(
+    "redcap_user_information",
+    _key("ui_id"),
+    Column("username", _NAME, unique=True),
+    *_found(String(255), "user_email"),
+    *_plain(String(255), "user_email2", "user_email3"),
+    *_plain(String(255), "user_firstname", "user_lastname"),
+    *_plain(DateTime, "user_creation", "user_lastactivity", "user_lastlogin", "user_suspended_time", "user_expiration"),
+    *_plain(String(255), "user_sponsor"),
+    *_plain(Text, "user_comments"),
+)
+_table(
+    "redcap_entity_project_ownership",
+    _key("id"),
+    *_plain(BigInteger, "created", "updated"),
+    Column("pid", Integer, nullable=False, index=True),
+    *_plain(String(255), "username", "email", "firstname", "lastname"),
+    *_plain(_FLAG, "billable", "sequestered"),
+)
+_table(
+    "redcap_record_counts",
+    Column("project_id", Integer, primary_key=True, autoincrement=False),
+    *_plain(Integer, "record_count"),
+    *_found(DateTime, "time_of_count"),
+)
+_table(
+    "redcap_user_rights",
+    Column("project_id", Integer, primary_key=True, autoincrement=False),
+    Column("username", _NAME, primary_key=True, index=True),
+    *_plain(Date, "expiration"),
+    *_found(Integer, "role_id", "group_id"),
+    *_plain(_LONG_TEXT, "data_entry"),
+    Column("api_token", String(32), unique=True),
+    *_plain(_FLAG, *PRIVILEGES),
+)
+_table(
+    "redcap_user_roles",
+    _key("role_id"),
+    *_found(Integer, "project_id"),
+    *_plain(String(255), "role_name"),
+    Column("unique_role_name", String(50)),
+    *_plain(_LONG_TEXT, "data_entry"),
+    *_plain(_FLAG, *PRIVILEGES),
+)
+_table("redcap_auth", _key("username", _NAME))
+
+
+def write_site(frames: Mapping[str, pd.DataFrame], url: str) -> None:
+    """Puts a site into the database at a SQLAlchemy URL (SQLite, MariaDB or MySQL), replacing tables of the same names.
+
+    `frames`: table name -> frame with REDCap's columns, as `make_site` returns them.
+    """
+    replace_tables(REDCAP, frames, url)

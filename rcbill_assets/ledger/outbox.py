@@ -1,0 +1,311 @@
+"""The outbox: a message is committed with what it tells of, then sent, then marked (DESIGN.md section 4, third door).
+
+A message is keyed by recipient, template, what it is about, period and rung: the same message is recorded once. Its
+Message-ID follows from the key, so that it is the same on every try. Sending is `resources/mailer.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.store import Ledger
+
+RECORDED, SENDING, ACCEPTED, FAILED = "recorded", "sending", "accepted", "failed"
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    file_name: str
+    media_type: str
+    content: bytes = field(repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the content, in hex."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True)
+class Message:
+    """A mail as it is recorded. `to` has at least one address; the first is the key's recipient."""
+
+    template: str
+    about: str
+    period: str
+    to: tuple[str, ...]
+    sender: str
+    subject: str
+    body: str
+    dated: datetime
+    rung: str = ""
+    cc: tuple[str, ...] = ()
+    reply_to: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def recipient(self) -> str:
+        """Whom it is to, as it compares."""
+        return self.to[0].strip().lower()
+
+    @property
+    def message_id(self) -> str:
+        """The Message-ID: the same for the same key, on every try."""
+        key = "\x1f".join((self.recipient, self.template, self.about, self.period, self.rung))
+        domain = self.sender.rpartition("@")[2]
+        return f"<rcbill.{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
+
+    def attachment_named(self, file_name: str) -> Attachment:
+        """Return the attachment of that name; StopIteration is a programmer's error."""
+        return next(attachment for attachment in self.attachments if attachment.file_name == file_name)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message that is in the outbox, with its id and where it stands."""
+
+    id: int
+    message: Message
+    message_id: str
+    status: str
+    attempts: int
+    handoff_id: int | None
+
+
+def record_message(
+    connection: Connection, message: Message, *, run_id: str, now: datetime, handoff_id: int | None = None
+) -> int | None:
+    """Record a message in the transaction of what it tells of; return its id, None when its key is there already."""
+    key = {
+        "recipient": message.recipient,
+        "template": message.template,
+        "about": message.about,
+        "period": message.period,
+        "rung": message.rung,
+    }
+    if connection.scalar(sa.select(t.outbox.c.id).where(*(t.outbox.c[name] == value for name, value in key.items()))):
+        return None
+    outbox_id: int = connection.execute(
+        t.outbox.insert().values(
+            **key,
+            message_id=message.message_id,
+            sender=message.sender,
+            reply_to=message.reply_to,
+            subject=message.subject,
+            body=message.body,
+            dated=message.dated,
+            handoff_id=handoff_id,
+            run_id=run_id,
+            recorded_at=now,
+            status=RECORDED,
+            status_at=now,
+            attempts=0,
+        )
+    ).inserted_primary_key[0]
+    addresses = {address: "cc" for address in message.cc} | {address: "to" for address in message.to}
+    connection.execute(
+        t.outbox_recipients.insert(),
+        [
+            {"outbox_id": outbox_id, "address": address, "kind": kind, "status": RECORDED}
+            for address, kind in addresses.items()
+        ],
+    )
+    if message.attachments:
+        connection.execute(
+            t.outbox_attachments.insert(),
+            [
+                {
+                    "outbox_id": outbox_id,
+                    "file_name": file.file_name,
+                    "media_type": file.media_type,
+                    "content": file.content,
+                    "sha256": file.sha256,
+                }
+                for file in message.attachments
+            ],
+        )
+    return outbox_id
+
+
+class Outbox:
+    """The outbox of a ledger. Senders hold `Ledger.exclusive("outbox")`, so that one process sends at a time."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def record(self, message: Message, *, run_id: str, now: datetime) -> int | None:
+        """Record a message that tells of nothing else in the ledger."""
+        return self.ledger.write(lambda connection: record_message(connection, message, run_id=run_id, now=now))
+
+    def waiting(self) -> list[int]:
+        """Return the ids of what is to be sent, oldest first: recorded, or left behind by a sender that died."""
+        query = sa.select(t.outbox.c.id).where(t.outbox.c.status.in_((RECORDED, SENDING))).order_by(t.outbox.c.id)
+        return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
+
+    def load(self, outbox_id: int) -> Recorded:
+        """Return a message with its recipients and attachments."""
+
+        def load(connection: Connection) -> Recorded:
+            row = connection.execute(sa.select(t.outbox).where(t.outbox.c.id == outbox_id)).one()
+            people = connection.execute(
+                sa.select(t.outbox_recipients).where(t.outbox_recipients.c.outbox_id == outbox_id)
+            ).all()
+            files = connection.execute(
+                sa.select(t.outbox_attachments)
+                .where(t.outbox_attachments.c.outbox_id == outbox_id)
+                .order_by(t.outbox_attachments.c.id)
+            ).all()
+            message = Message(
+                template=row.template,
+                about=row.about,
+                period=row.period,
+                rung=row.rung,
+                to=tuple(person.address for person in people if person.kind == "to"),
+                cc=tuple(person.address for person in people if person.kind == "cc"),
+                sender=row.sender,
+                reply_to=row.reply_to,
+                subject=row.subject,
+                body=row.body,
+                dated=row.dated,
+                attachments=tuple(Attachment(file.file_name, file.media_type, bytes(file.content)) for file in files),
+            )
+            return Recorded(row.id, message, row.message_id, row.status, row.attempts, row.handoff_id)
+
+        return self.ledger.read(load)
+
+    def begin(self, outbox_id: int, now: datetime) -> None:
+        """Mark a message as being sent: from here to `accepted` is the window in which it may be sent twice."""
+        self.ledger.write(
+            lambda connection: connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == outbox_id, t.outbox.c.status.in_((RECORDED, SENDING)))
+                .values(status=SENDING, status_at=now, attempts=t.outbox.c.attempts + 1)
+            )
+        )
+
+    def accepted(self, recorded: Recorded, refused: Mapping[str, str], *, run_id: str, now: datetime) -> int:
+        """Mark a message as accepted; the items of its hand-off become `sent`. Return how many did.
+
+        `refused` names the recipients that the server would not take, and why; they do not stop the others.
+        """
+
+        def mark(connection: Connection) -> int:
+            updated = connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == recorded.id, t.outbox.c.status.in_((RECORDED, SENDING)))
+                .values(status=ACCEPTED, status_at=now, detail=None)
+            ).rowcount
+            _mark_recipients(connection, recorded.id, refused)
+            if updated == 0 or recorded.handoff_id is None:
+                return 0
+            return _items_sent(connection, recorded, run_id, now)
+
+        return self.ledger.write(mark)
+
+    def failed(self, recorded: Recorded, why: str, refused: Mapping[str, str], *, now: datetime) -> None:
+        """Mark a message as refused for good; a person mends it and asks for it again (`retry`)."""
+
+        def mark(connection: Connection) -> None:
+            connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == recorded.id, t.outbox.c.status != ACCEPTED)
+                .values(status=FAILED, status_at=now, detail=why)
+            )
+            _mark_recipients(connection, recorded.id, refused, others=None)
+
+        self.ledger.write(mark)
+
+    def put_back(self, recorded: Recorded, why: str, *, now: datetime) -> None:
+        """Leave a message for the next run, since the server could not take it now."""
+        self.ledger.write(
+            lambda connection: connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == recorded.id, t.outbox.c.status == SENDING)
+                .values(status=RECORDED, status_at=now, detail=why)
+            )
+        )
+
+    def retry(self, outbox_id: int, *, now: datetime) -> bool:
+        """Put a failed message back among those waiting; return whether it had failed."""
+        changed = self.ledger.write(
+            lambda connection: connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == outbox_id, t.outbox.c.status == FAILED)
+                .values(status=RECORDED, status_at=now)
+            ).rowcount
+        )
+        return changed == 1
+
+    def overview(self) -> pd.DataFrame:
+        """Return one row per message and recipient: who, what, when recorded, where it stands."""
+        o, r = t.outbox, t.outbox_recipients
+        query = (
+            sa.select(
+                o.c.id, r.c.address, r.c.kind, o.c.template, o.c.about, o.c.period, o.c.rung, o.c.subject,
+                o.c.message_id, o.c.recorded_at, o.c.status, o.c.status_at, r.c.status.label("recipient_status"),
+                o.c.attempts, sa.func.coalesce(r.c.detail, o.c.detail).label("detail"),
+            )
+            .join(r, r.c.outbox_id == o.c.id)
+            .order_by(o.c.id, r.c.kind.desc(), r.c.address)
+        )  # fmt: skip
+        with self.ledger.engine.connect() as connection:
+            result = connection.execute(query)
+            names = list(result.keys())
+            return pd.DataFrame(result.all(), columns=names)
+
+
+def _mark_recipients(
+    connection: Connection, outbox_id: int, refused: Mapping[str, str], others: str | None = ACCEPTED
+) -> None:
+    r = t.outbox_recipients
+    if others is not None:
+        connection.execute(r.update().where(r.c.outbox_id == outbox_id).values(status=others, detail=None))
+    for address, why in refused.items():
+        connection.execute(
+            r.update().where(r.c.outbox_id == outbox_id, r.c.address == address).values(status="refused", detail=why)
+        )
+
+
+def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: datetime) -> int:
+    """Append the event `sent` to every item of the hand-off that is still a draft."""
+    newest = t.line_item_events.alias("newest")
+    later = t.line_item_events.alias("later")
+    is_newest = ~(
+        sa.select(later.c.id)
+        .where(later.c.line_item_id == newest.c.line_item_id, later.c.number > newest.c.number)
+        .exists()
+    )
+    event_type = t.line_item_events.c.at.type
+    values = {
+        "line_item_id": newest.c.line_item_id,
+        "number": newest.c.number + 1,
+        "prior_number": newest.c.number,
+        "prior_status": newest.c.status,
+        "status": sa.literal("sent"),
+        "kind": sa.literal("sent"),
+        "sender": sa.literal(recorded.message.sender),
+        "recipient": sa.literal(recorded.message.to[0]),
+        "at": sa.literal(now, event_type),
+        "who": sa.literal("monthly_billing"),
+        "why": sa.literal("The mail server accepted the hand-off."),
+        "source": sa.literal(run_id),
+    }
+    query = (
+        sa.select(*values.values())
+        .select_from(t.handoff_lines)
+        .join(newest, newest.c.line_item_id == t.handoff_lines.c.line_item_id)
+        .where(t.handoff_lines.c.handoff_id == recorded.handoff_id, newest.c.status == "draft", is_newest)
+    )
+    rows = connection.execute(query).all()
+    if rows:
+        connection.execute(t.line_item_events.insert(), [dict(zip(values, row, strict=True)) for row in rows])
+    return len(rows)

@@ -1,0 +1,108 @@
+"""What a line item is now: its line, folded with its events, payments and credits (DOMAIN.md section 2).
+
+Selects only, the same on every database. `store.py` reads by them; `peer_views.py` builds the peer's shape on them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from rcbill_assets.ledger.tables import CHANGEABLE, credits, handoff_lines, line_item_events, line_items, payments
+from rcbill_assets.ledger.types import Money
+
+_event = line_item_events.alias("e")
+_LINE_HAS = {column.name for column in line_items.columns}
+
+
+def _newest_value(name: str) -> sa.ColumnElement[object]:
+    """Return the newest value that an event gives, else the line's own."""
+    column = _event.c[name]
+    newest = (
+        sa.select(column)
+        .where(_event.c.line_item_id == line_items.c.id, column.is_not(None))
+        .order_by(_event.c.number.desc())
+        .limit(1)
+        .correlate(line_items)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(newest, line_items.c[name]) if name in _LINE_HAS else newest
+
+
+def _sum(table: sa.Table) -> sa.ColumnElement[object]:
+    total = (
+        sa.select(sa.func.sum(table.c.amount))
+        .where(table.c.line_item_id == line_items.c.id)
+        .correlate(line_items)
+        .scalar_subquery()
+    )
+    return sa.type_coerce(sa.func.coalesce(total, sa.literal_column("0")), Money())
+
+
+def _at(condition: sa.ColumnElement[bool], column: sa.Column[object]) -> sa.ColumnElement[object]:
+    """Return a column of the newest event that meets a condition."""
+    alias = column.table
+    return (
+        sa.select(column)
+        .where(alias.c.line_item_id == line_items.c.id, condition)
+        .order_by(alias.c.number.desc())
+        .limit(1)
+        .correlate(line_items)
+        .scalar_subquery()
+    )
+
+
+def line_item_state() -> sa.Select[tuple[object, ...]]:
+    """Return the select of every line item as it is now: its columns, status, paid, credited and open amount."""
+    newest = line_item_events.alias("newest")
+    newest_number = (
+        sa.select(sa.func.max(_event.c.number))
+        .where(_event.c.line_item_id == line_items.c.id)
+        .correlate(line_items)
+        .scalar_subquery()
+    )
+    paid, credited = _sum(payments), _sum(credits)
+    decided = (
+        sa.select(_event.c.id)
+        .where(_event.c.line_item_id == line_items.c.id, _event.c.kind == "decided")
+        .correlate(line_items)
+        .exists()
+    )
+    plain = [column for column in line_items.columns if column.name not in {*CHANGEABLE, "to_decide"}]
+    return (
+        sa.select(
+            *plain,
+            *(_newest_value(name).label(name) for name in CHANGEABLE),
+            sa.case((decided, sa.false()), else_=line_items.c.to_decide).label("to_decide"),
+            newest.c.status.label("status"),
+            newest.c.at.label("status_at"),
+            newest.c.number.label("event_number"),
+            paid.label("paid"),
+            credited.label("credited"),
+            sa.type_coerce(line_items.c.amount - paid - credited, Money()).label("open"),
+            _at(_event.c.status == "sent", _event.c.at).label("sent_at"),
+            handoff_lines.c.handoff_id.label("handoff_id"),
+        )
+        .select_from(line_items)
+        .join(newest, sa.and_(newest.c.line_item_id == line_items.c.id, newest.c.number == newest_number))
+        .outerjoin(handoff_lines, handoff_lines.c.line_item_id == line_items.c.id)
+    )
+
+
+def drafts_to_hand_off(billing_month: str) -> sa.Select[tuple[object, ...]]:
+    """Return the select of the drafts that leave with a month's hand-off.
+
+    That month's lines, and corrections made since (reversals, adjustments) of that month or an older one. Drafts that a
+    person has to decide on belong to no hand-off (DOMAIN.md section 2, import).
+    """
+    state = line_item_state().subquery("state")
+    return sa.select(state).where(
+        state.c.status == "draft",
+        state.c.to_decide == sa.false(),
+        state.c.handoff_id.is_(None),
+        sa.or_(
+            state.c.billing_month == billing_month,
+            sa.and_(state.c.kind != "regular", state.c.billing_month < billing_month),
+        ),
+    )
+
+

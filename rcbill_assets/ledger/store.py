@@ -1,0 +1,160 @@
+"""The ledger as the rest of the house sees it: opened, checked, and its facts read as frames.
+
+Writing a month is `months.py`'s, mail is `outbox.py`'s, corrections by people are `desk.py`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.engine import explained, make_engine, shown, write
+from rcbill_assets.ledger.frames import read_frame
+from rcbill_assets.ledger.state import line_item_state
+from rcbill_assets.ledger.upgrade import require_newest, upgrade
+from rcbill_assets.schemas.billing import EXEMPTIONS, PRICES, SERVICE_INSTANCES
+from rcbill_assets.services.base import Service
+
+T = TypeVar("T")
+WHAT = "the billing ledger"
+SEEDED = "rcbill: the price list of a new ledger"
+
+
+class Ledger:
+    """A billing ledger at a URL (SQLite, MariaDB/MySQL or PostgreSQL)."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = make_engine(url, WHAT)
+
+    @property
+    def shown_url(self) -> str:
+        """Where it is, as it may be shown."""
+        return shown(self.engine.url)
+
+    def upgrade(self) -> list[str]:
+        """Bring its tables to this version, making them where there are none; return what could not be had."""
+        return upgrade(self.engine)
+
+    def require_newest(self) -> None:
+        """LedgerError unless it is there and has this program's version."""
+        require_newest(self.engine)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a connection that reads."""
+        with explained(WHAT, self.engine.url), self.engine.connect() as connection, connection.begin():
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction; a lost race is tried again whole."""
+        with explained(WHAT, self.engine.url):
+            return write(self.engine, work)
+
+    def seed_prices(self, services: Sequence[Service], at: datetime) -> bool:
+        """Put the services' list prices into a ledger that has no prices at all; return whether it had none."""
+
+        def seed(connection: Connection) -> bool:
+            if connection.scalar(sa.select(sa.func.count()).select_from(t.prices)):
+                return False
+            known = set(connection.scalars(sa.select(t.services.c.service_code)))
+            for service in services:
+                if service.code not in known:
+                    connection.execute(
+                        t.services.insert(),
+                        {
+                            "service_code": service.code,
+                            "name": service.name,
+                            "months_between_bills": service.months_between_bills,
+                        },
+                    )
+                connection.execute(
+                    t.prices.insert(),
+                    [
+                        {
+                            "service_code": service.code,
+                            "starts_on": starts_on,
+                            "price": price,
+                            "who": "rcbill",
+                            "why": SEEDED,
+                            "recorded_at": at,
+                        }
+                        for starts_on, price in service.list_price
+                    ],
+                )
+            return True
+
+        return self.write(seed)
+
+    def prices(self) -> pd.DataFrame:
+        """Return the price list (schema PRICES)."""
+        query = sa.select(
+            t.prices.c.service_code, t.services.c.name.label("service_name"), t.prices.c.starts_on, t.prices.c.price
+        ).join(t.services, t.services.c.service_code == t.prices.c.service_code)
+        return self.read(lambda connection: read_frame(connection, query, PRICES))
+
+    def service_instances(self) -> pd.DataFrame:
+        """Return every service instance (schema SERVICE_INSTANCES)."""
+        query = sa.select(*(t.service_instances.c[name] for name in SERVICE_INSTANCES.columns))
+        return self.read(lambda connection: read_frame(connection, query, SERVICE_INSTANCES))
+
+    def exemptions(self) -> pd.DataFrame:
+        """Return every exemption with the day it ends or was ended (schema EXEMPTIONS)."""
+        x, ends = t.exemptions, t.exemption_ends
+        query = sa.select(
+            x.c.kind, x.c.subject, x.c.from_at, sa.func.coalesce(ends.c.to_at, x.c.until_at).label("until_at"), x.c.why
+        ).outerjoin(ends, ends.c.exemption_id == x.c.id)
+        return self.read(lambda connection: read_frame(connection, query, EXEMPTIONS))
+
+    def line_item_keys(self, month: BillingMonth) -> pd.DataFrame:
+        """Return billing id and month of every line the ledger has for a billing month."""
+        columns = (t.line_items.c.billing_id, t.line_items.c.billing_month)
+        query = sa.select(*columns).where(t.line_items.c.billing_month == str(month))
+        rows = self.read(lambda connection: connection.execute(query).all())
+        return pd.DataFrame(
+            {name: pd.Series([row[i] for row in rows], dtype="string") for i, name in enumerate(NATURAL_KEY)}
+        )
+
+    def line_item_states(self, *, month: BillingMonth | None = None) -> pd.DataFrame:
+        """Return every line item (of a month) as it is now: status, paid, credited and open amount."""
+        query = line_item_state()
+        if month is not None:
+            query = query.where(t.line_items.c.billing_month == str(month))
+        with explained(WHAT, self.engine.url), self.engine.connect() as connection:
+            result = connection.execute(query)
+            names = list(result.keys())
+            return pd.DataFrame(result.all(), columns=names)
+
+    def balance(self) -> dict[str, Decimal]:
+        """Return billed, paid, credited and open over all line items, each summed by itself."""
+
+        def sums(connection: Connection) -> dict[str, Decimal]:
+            state = line_item_state().subquery()
+            billed = connection.scalar(sa.select(sa.func.sum(t.line_items.c.amount)))
+            paid = connection.scalar(sa.select(sa.func.sum(t.payments.c.amount)))
+            credited = connection.scalar(sa.select(sa.func.sum(t.credits.c.amount)))
+            still_open = connection.scalar(sa.select(sa.func.sum(state.c.open)))
+            zero = Decimal("0.00")
+            return {
+                "billed": billed or zero,
+                "paid": paid or zero,
+                "credited": credited or zero,
+                "open": still_open or zero,
+            }
+
+        return self.read(sums)
+
+    def require_service(self, connection: Connection, code: str) -> None:
+        """LedgerError unless the ledger knows the service."""
+        if not connection.scalar(sa.select(t.services.c.service_code).where(t.services.c.service_code == code)):
+            raise LedgerError(f"The billing ledger knows no service {code}: record a price for it first.")
+
+
+NATURAL_KEY = ("billing_id", "billing_month")

@@ -1,0 +1,100 @@
+"""Bringing a ledger's schema to this version: tables by migration, then triggers and views, which carry no data.
+
+Migrations are history and are never edited; triggers and views are made anew from today's code each time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection, Engine
+
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.ledger.engine import explained
+from rcbill_assets.ledger.peer_views import make_peer_views
+from rcbill_assets.ledger.tables import INSERT_ONLY
+
+VERSION_TABLE = "rcbill_schema_version"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_version() -> str:
+    """Return the schema version of this code."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "there is at least one migration"
+    return head
+
+
+def version_of(connection: Connection) -> str | None:
+    """Return the schema version of a ledger; None when there is none."""
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()
+
+
+def upgrade(engine: Engine) -> list[str]:
+    """Bring the ledger to this version, making it where there is none; return what could not be had (triggers)."""
+    with explained("the billing ledger", engine.url), engine.connect().execution_options(writes=True) as connection:
+        with connection.begin():
+            command.upgrade(_config(connection), "head")
+        with connection.begin():
+            missing = _make_triggers(connection)
+        with connection.begin():
+            make_peer_views(connection)
+    return missing
+
+
+def require_newest(engine: Engine) -> None:
+    """LedgerError unless the ledger is there and has this version."""
+    with explained("the billing ledger", engine.url), engine.connect() as connection:
+        version = version_of(connection)
+    if version is None:
+        raise LedgerError("The billing ledger has no tables yet: make them with `rcbill ledger upgrade`.")
+    if version != newest_version():
+        raise LedgerError(
+            f"The billing ledger has version {version}, this program wants {newest_version()}: "
+            "run `rcbill ledger upgrade` (or the program that fits the ledger)."
+        )
+
+
+def _make_triggers(connection: Connection) -> list[str]:
+    """Forbid changing and taking away rows of the insert-only tables; return a sentence for each refusal."""
+    dialect = connection.dialect.name
+    missing = []
+    if dialect == "postgresql":
+        connection.exec_driver_sql(
+            "CREATE OR REPLACE FUNCTION rcbill_insert_only() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'rows of % are never changed nor taken away', TG_TABLE_NAME; END $$"
+        )
+    for table in INSERT_ONLY:
+        for verb in ("UPDATE", "DELETE"):
+            name = f"tr_{table.name}_no_{verb.lower()}"
+            says = f"rows of {table.name} are never changed nor taken away"
+            drop = f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table.name}" if dialect == "postgresql" else "")
+            make = {
+                "sqlite": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} BEGIN SELECT RAISE(ABORT, '{says}'); END",
+                "mysql": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} FOR EACH ROW "
+                f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{says}'",
+                "postgresql": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} "
+                "FOR EACH ROW EXECUTE FUNCTION rcbill_insert_only()",
+            }[dialect]
+            try:
+                connection.exec_driver_sql(drop)
+                connection.exec_driver_sql(make)
+            except sa.exc.DBAPIError as error:
+                # 1419: binary log without SUPER; 1142/1227: no TRIGGER right. Guarded writes remain.
+                if dialect != "mysql" or error.orig is None or error.orig.args[0] not in {1419, 1142, 1227}:
+                    raise
+                missing.append(f"The database does not let {table.name} be made insert-only ({error.orig.args[1]}).")
+                break
+    return missing

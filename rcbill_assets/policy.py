@@ -1,0 +1,136 @@
+"""What a site chooses, as one frozen value (DOMAIN.md sections 1, 3, 5, 7 and 9). Pure.
+
+Prices are not here: they live in the ledger with the dates from which they hold. Secrets are not here either: they
+come from the environment and live in `settings.Secrets`.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.text import looks_like_address
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except Exception:  # zoneinfo raises four kinds, all meaning the same to the reader
+        raise ValueError(f"{name!r} is not a time zone of the IANA list (for one: America/New_York)") from None
+    return name
+
+
+def _month(value: object) -> object:
+    return BillingMonth.parse(value) if isinstance(value, str) else value
+
+
+def _base_url(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url!r} does not start with http:// or https://")
+    return url.rstrip("/") + "/"
+
+
+def _address(text: str) -> str:
+    if not looks_like_address(text):
+        raise ValueError(f"{text!r} does not look like one mail address")
+    return text
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
+Month = Annotated[BillingMonth, BeforeValidator(_month)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Doors(_Frozen):
+    """The mode of each way out; all closed for a new site (DOMAIN.md section 9)."""
+
+    redcap_writes: Literal["plan", "apply"] = "plan"
+    handoff: Literal["preview", "send"] = "preview"
+    owners_mail: Literal["preview", "send"] = "preview"
+
+
+class ImprobableMonth(_Frozen):
+    """When a month is stopped before the hand-off (DOMAIN.md section 5, last paragraph)."""
+
+    times: Annotated[Decimal, Field(gt=1)] = Decimal(3)
+    months: Annotated[int, Field(ge=1, le=60)] = 6
+    fewest_months: Annotated[int, Field(ge=1, le=60)] = 3
+
+
+class ServicePolicy(_Frozen):
+    """What a site chooses for one service."""
+
+    first_billing_month: Month | None = None
+    name_of_service: str = "Biomedical Informatics Consulting"
+    late_billable: Literal["next anniversary", "bill"] = "next anniversary"
+
+
+class Mail(_Frozen):
+    """Who is written to, and by which way."""
+
+    transport: Literal["eml", "smtp"] = "eml"
+    smtp_host: str = "localhost"
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
+    smtp_security: Literal["none", "starttls", "tls"] = "none"
+    smtp_username: str | None = None
+    smtp_timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    sender: Address = "no-reply@example.org"
+    reply_to: Address | None = None
+    fiscal_team: tuple[Address, ...] = ("fiscal-team@example.org",)
+    billing_list: tuple[Address, ...] = ("redcap-billing@example.org",)
+    redcap_team: tuple[Address, ...] = ("redcap-team@example.org",)
+
+
+class Policy(_Frozen):
+    """A site's choices. The defaults are the peer's, but every door is closed and nothing is billed yet."""
+
+    time_zone: Zone = "America/New_York"
+    redcap_base_url: Annotated[str, AfterValidator(_base_url)] = "https://redcap.example.org/redcap/"
+    fiscal_year_first_month: Annotated[int, Field(ge=1, le=12)] = 7
+    first_partition: Month = BillingMonth(2019, 1)
+    approval_before_handoff: bool = False
+    doors: Doors = Doors()
+    improbable_month: ImprobableMonth = ImprobableMonth()
+    mail: Mail = Mail()
+    services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    def service(self, code: str) -> ServicePolicy:
+        """Return the choices for a service; the defaults when the site made none."""
+        return self.services.get(code, ServicePolicy())
+
+    def first_billing_month(self) -> BillingMonth | None:
+        """Return the oldest month that any service bills; None while no person has set one."""
+        months = [chosen.first_billing_month for chosen in self.services.values() if chosen.first_billing_month]
+        return min(months, default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the policy in plain JSON types, to be kept with what it decided."""
+
+        def plain(value: Any) -> Any:
+            match value:
+                case BaseModel():
+                    return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+                case dict():
+                    return {key: plain(item) for key, item in value.items()}
+                case tuple() | list():
+                    return [plain(item) for item in value]
+                case BillingMonth() | Decimal():
+                    return str(value)
+                case _:
+                    return value
+
+        result: dict[str, Any] = plain(self)
+        return result

@@ -1,0 +1,1 @@
+"""What reaches outside: databases, mail, files, the clock. Nothing here decides."""

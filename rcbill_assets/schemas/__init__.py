@@ -1,0 +1,1 @@
+"""What every table looks like: each column once, with its meaning and unit. Pure."""

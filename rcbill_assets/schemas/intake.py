@@ -1,0 +1,174 @@
+"""From raw values to typed frames: blank to missing, times zone-aware, what cannot be read set aside. Pure.
+
+This is the one edge at which values are normalised. A cell that cannot be read, or breaks its column's rule, becomes
+missing in the frame and a row of the rejects frame, which names table, key, column, value and why; whoever decides on
+the row asks the rejects first. Structure is different: a column that is not there fails the whole table.
+"""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pandera.errors
+
+from rcbill_assets.calendar import localize
+from rcbill_assets.errors import SourceError
+from rcbill_assets.schemas.billing import HELD_BACK, REJECTS, REPORTED
+from rcbill_assets.schemas.columns import UTC_TIME, kind_of
+from rcbill_assets.schemas.redcap import Source
+from rcbill_assets.text import blank_to_missing, comparable
+
+# A value is quoted in a report up to this length; the source still holds all of it.
+QUOTED = 200
+
+
+def empty(schema: object) -> pd.DataFrame:
+    """Return an empty frame of a schema."""
+    columns = getattr(schema, "columns")  # noqa: B009 - pandera's schemas are untyped
+    return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in columns.items()})
+
+
+def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the typed frame of a source and its rejects.
+
+    `raw` has one row per row of the table, with whatever types the database gave. The result has the schema's columns
+    in its order; rows without a readable key are only in the rejects. SourceError when a column is missing.
+    """
+    missing = [name for name in source.schema.columns if name not in raw.columns]
+    if missing:
+        raise SourceError(
+            f"Table {source.table} has no column {', '.join(missing)}: check that the source is the REDCap database "
+            "and that the reading user may read the column."
+        )
+    failures: list[pd.DataFrame] = []
+    typed = {}
+    for name, column in source.schema.columns.items():
+        values, why = _read_column(raw[name], kind_of(column), zone)
+        typed[name] = values
+        if why.notna().any():
+            failures.append(_failures(name, raw[name], why[why.notna()]))
+    frame = pd.DataFrame(typed, index=raw.index)
+    failures += _broken_rules(frame, source)
+    rejects = _rejects(frame, raw, source, failures)
+    for failure in failures:
+        for name, rows in failure.groupby("column")["row"]:
+            if name != source.key:
+                frame.loc[rows.to_list(), name] = pd.NA
+    frame = frame[frame[source.key].notna()].drop_duplicates(source.key)
+    return frame.reset_index(drop=True), rejects
+
+
+def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, pd.Series]:
+    """Return a column's typed values, and for each row why its value could not be read (missing when it could)."""
+    no_reason = pd.Series(pd.NA, index=raw.index, dtype="string")
+    if kind == "whole":
+        if pd.api.types.is_integer_dtype(raw.dtype):
+            return raw.astype("Int64"), no_reason
+        present = raw if pd.api.types.is_float_dtype(raw.dtype) else blank_to_missing(raw)
+        numbers = pd.to_numeric(present, errors="coerce").astype("Float64")
+        readable = numbers.notna() & (numbers == numbers.round())
+        values = numbers.where(readable).astype("Int64")
+        return values, no_reason.mask(present.notna() & ~readable.fillna(False), "is not a whole number")
+    if kind == "instant":
+        if pd.api.types.is_datetime64_any_dtype(raw.dtype):
+            return localize(raw, zone).astype(UTC_TIME), no_reason
+        present = blank_to_missing(raw)
+        times = pd.to_datetime(present, errors="coerce", format="ISO8601")
+        if times.dt.tz is not None:
+            times = times.dt.tz_convert(zone).dt.tz_localize(None)
+        why = no_reason.mask(present.notna() & times.isna(), "is not a time")
+        return localize(times, zone).astype(UTC_TIME), why
+    return blank_to_missing(raw), no_reason
+
+
+def _failures(column: str, raw: pd.Series, why: pd.Series) -> pd.DataFrame:
+    return pd.DataFrame({"row": why.index, "column": column, "value": raw[why.index].astype("string"), "why": why})
+
+
+def _broken_rules(frame: pd.DataFrame, source: Source) -> list[pd.DataFrame]:
+    """Return the cells that break their column's rule in the schema: nullable, unique, range."""
+    try:
+        source.schema.validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        cases = errors.failure_cases
+        cells = cases[cases["index"].notna() & cases["column"].isin(list(source.schema.columns))]
+        if len(cells) < len(cases):
+            raise SourceError(f"Table {source.table} cannot be read: {cases['check'].iloc[0]}.") from None
+        cells = cells.drop_duplicates(["column", "index"])
+        sentences = cells["check"].astype("string").replace({"not_nullable": "is missing", "field_uniqueness": "occurs twice"})
+        return [
+            pd.DataFrame(
+                {
+                    "row": cells["index"].to_list(),
+                    "column": cells["column"].to_list(),
+                    "value": cells["failure_case"].astype("string").to_list(),
+                    "why": sentences.to_list(),
+                }
+            )
+        ]
+    return []
+
+
+def _rejects(frame: pd.DataFrame, raw: pd.DataFrame, source: Source, failures: list[pd.DataFrame]) -> pd.DataFrame:
+    if not failures:
+        return empty(REJECTS)
+    cells = pd.concat(failures, ignore_index=True).drop_duplicates(["row", "column"])
+    rows = cells["row"].to_list()
+
+    def of(column: str | None, dtype: str) -> pd.Series:
+        if column is None:
+            return pd.Series(pd.NA, index=cells.index, dtype=dtype)
+        return frame.loc[rows, column].astype(dtype).reset_index(drop=True)
+
+    projects, users = of(source.project_column, "Int64"), of(source.user_column, "string")
+    keys = raw.loc[rows, source.key].astype("string").fillna("NULL").reset_index(drop=True)
+    holds = projects.notna() | users.notna()
+    return pd.DataFrame(
+        {
+            "table": pd.Series(source.table, index=cells.index, dtype="string"),
+            "key": (source.key + "=" + keys).astype("string"),
+            "column": cells["column"].astype("string"),
+            "value": cells["value"].astype("string").str.slice(0, QUOTED),
+            "why": cells["why"].astype("string"),
+            "effect": pd.Series(HELD_BACK, index=cells.index, dtype="string").where(holds, REPORTED),
+            "project_id": projects,
+            "username": users,
+        }
+    )
+
+
+def first_by_key(
+    frame: pd.DataFrame, source: Source, of: str, *, text: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one row per value of `of`, the one with the lowest key, and the rest as reported rejects.
+
+    DOMAIN.md section 2: ownership rows are usually one per project; duplicates happen. Rows with a missing value are
+    all kept: a missing value never equals another.
+    """
+    frame = frame.sort_values(source.key, kind="stable")
+    compared = comparable(frame[of]) if text else frame[of]
+    again = compared.duplicated() & compared.notna()
+    if not again.any():
+        return frame.reset_index(drop=True), empty(REJECTS)
+    kept = frame[~again]
+    kept_key = pd.Series(kept[source.key].to_list(), index=compared[~again].to_list())
+    kept_key = kept_key[kept_key.index.notna()]
+    extra = frame[again]
+    rejects = pd.DataFrame(
+        {
+            "table": source.table,
+            "key": source.key + "=" + extra[source.key].astype("string"),
+            "column": of,
+            "value": extra[of].astype("string"),
+            "why": "is there already with "
+            + source.key
+            + "="
+            + compared[again].map(kept_key).astype("string")
+            + ", which counts",
+            "effect": REPORTED,
+            "project_id": extra[source.project_column] if source.project_column else pd.NA,
+            "username": pd.NA,
+        }
+    )
+    return kept.reset_index(drop=True), rejects.astype(empty(REJECTS).dtypes.to_dict()).reset_index(drop=True)

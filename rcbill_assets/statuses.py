@@ -1,0 +1,24 @@
+"""The statuses of a line item and the moves allowed between them (DOMAIN.md section 7, status table). Pure."""
+
+from __future__ import annotations
+
+DRAFT, SENT, INVOICED, UNRECONCILED, PAID, CANCELED = STATUSES = (
+    "draft", "sent", "invoiced", "unreconciled", "paid", "canceled",
+)  # fmt: skip
+
+# status -> what it may become. Who may move it is said where the move is made: hand-off, file or person.
+MOVES: dict[str, tuple[str, ...]] = {
+    DRAFT: (SENT, CANCELED),
+    SENT: (INVOICED, UNRECONCILED, PAID, CANCELED),
+    INVOICED: (UNRECONCILED, PAID, CANCELED),
+    UNRECONCILED: (PAID, INVOICED, CANCELED),
+    PAID: (),
+    CANCELED: (),
+}
+
+ALLOWED_MOVES: frozenset[tuple[str, str]] = frozenset(
+    (before, after) for before, afters in MOVES.items() for after in afters
+)
+
+LINE_KINDS = ("regular", "adjustment", "reversal")
+OUTBOX_STATUSES = ("recorded", "sending", "accepted", "failed", "bounced", "unknown")

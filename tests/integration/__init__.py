@@ -1,0 +1,1 @@
+"""One part of the system against a real database or mail server."""
