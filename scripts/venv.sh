@@ -24,11 +24,13 @@ for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
         break
     fi
 done
-[ -n "$python" ] ||
-    fail "Python 3.11 or newer is needed (${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>&1 || true));" \
-        "install it with: sudo apt-get install python3 python3-venv"
+if [ -z "$python" ]; then
+    found="$("${PYTHON:-python3}" --version 2>/dev/null || echo "${PYTHON:-python3}, which is not there")"
+    fail "Python 3.11 or newer is needed, not $found; install it with: sudo apt-get install python3 python3-venv" \
+        "(where that is older, python3.11 python3.11-venv)"
+fi
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-    fail "Python's venv module is missing; install it with: sudo apt-get install python3-venv"
+    fail "Python's venv module is missing; install it with: sudo apt-get install $(basename "$python")-venv"
 
 if [ -e .venv/whole ] && .venv/bin/python -c 'import pip' 2>/dev/null && grep -qxF "$(pwd)" .venv/whole; then
     echo "The lock file has changed: bringing .venv up to date ..."

@@ -20,8 +20,10 @@ FORBIDDEN_MARKS = ("skip", "skipif", "xfail")
 PROGRAM_OF = {
     "mariadb_server": "mariadb",
     "mariadb_url": "mariadb",
+    "start_mariadb": "mariadb",
     "postgres_server": "postgres",
     "postgres_url": "postgres",
+    "start_postgres": "postgres",
     "chromium": "chromium",
 }
 # Fixtures that have no business in a unit test
@@ -72,6 +74,7 @@ class Collection:
             report.result = []
         return report
 
+    @pytest.hookimpl(trylast=True)  # After -k and -m: what nobody asked for is not missed
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out the tests that cannot run here."""
         absent = {name for name, program in PROGRAMS.items() if not program.installed}

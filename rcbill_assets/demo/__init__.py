@@ -1,1 +1,1 @@
-"""The make-believe REDCap site and its past bills: for the demo, the tests and the benchmarks. No real person is in it."""
+"""The make-believe REDCap site and its past bills, for the demo, the tests and the benchmarks. Nobody in it is real."""

@@ -1,62 +1,64 @@
 """What is wrong in a make-believe site on purpose. Pure.
 
-Projects 21-80 are set to be sound first: live, in production, billable 1, owned by the user whose ui_id is the project's
-id (unsuspended, with an email), with the anniversary in the last finished month. Then each case changes what it is named
-for. So the cases with a strange title are billed in the last finished month, and the strange title reaches the files.
+Projects 21-74 are set to be sound first: ten years old, live, in production, billable 1, owned by the user whose ui_id
+is the project's id (unsuspended, with an email). Then each case changes what it is named for. The anniversary is in the
+last finished month, so that a strange title is billed and reaches the files; where a case is one for the daily jobs on
+owners and orphans, which look ahead (`_THIS_MONTH`), it is in today's month.
 
-=====================================  =======================================================================================
-titles (`BAD_TITLES`, projects 21-36)  a formula (= + - @), HTML, quotes, `$1` and other template marks, emoji, 4-byte UTF-8,
-                                       newlines, NULL, empty, blanks, 300 characters, a 4-byte character at place 255, control
-                                       characters, text that turns its direction
-duplicate_ownership                    37: the second row says billable 0; 38: two equal rows; 39: three rows, two owners
-owner_unknown                          40: the owner's username is not in redcap_user_information
-owner_spelled_differently              41: the owner's username in capitals with outer blanks
-owner_blank_username                   42: a username of blanks, the email and names are there
-owner_all_missing                      43: email, names and username all NULL; 44: all empty strings
-owner_email_list                       45: an email that is a list with a comma; 46: with a semicolon
-owner_email_sentence                   47: an email that is a sentence
-pi_email_list, pi_email_sentence       48, 49: the same in project_pi_email of a research project
-pi_email_differs_in_case               50: project_pi_email is the owner's in capitals
-user_email_blank                       51: the owner's user_email is blanks, user_email2 is good
-user_email_missing                     52: all three addresses of the owner are NULL or empty
-user_suspended                         53: the owner is suspended
-owner_is_staff                         54: billable 1, the owner is staff since ever (ui_id 1)
-billable_undecided                     55: billable NULL in an old project
-sequestered_not_completed              56: the flag is set, completed_time is NULL
-completed_not_sequestered              57: completed_time is set, the flag is not
-deleted_but_billable                   58: deleted, billable 1
-no_ownership                           59: no ownership row
-no_creation_time                       60, 61: creation_time NULL
-created_on_feb_29                      62: noon of the last Feb 29 more than a year ago
-created_in_skipped_hour                63: a local time that never was (the clock went forward)
-created_in_doubled_hour                64: a local time that was twice (the clock went back)
-created_in_last_second                 65: 23:59:59 on the last day of the last finished month, three years before
-created_in_first_second                66: one second later, the first one of the next month
-created_in_billed_month                67: in the last finished month itself: not a year old yet
-rights_role_of_other_project           68: the only rights row names a role of another project
-rights_role_unknown                    69: the only rights row names a role that does not exist
-rights_expired                         70: the only rights row has expired
-no_rights                              71: nobody has rights
-no_record_count                        72: no row in redcap_record_counts
-malformed_creation_time (`MALFORMED`)  73: creation_time is 'not a date' (SQLite only: NULL in MariaDB)
-malformed_billable (`MALFORMED`)       74: billable is 7
-ownership_of_no_project                two ownership rows: pid = number of projects + 1000 and + 1001
-=====================================  =======================================================================================
+- 21-36, titles (`BAD_TITLES`): a formula (= + - @), HTML, quotes, `$1` and other template marks, emoji, 4-byte UTF-8,
+  newlines, NULL, empty, blanks, 300 characters, a 4-byte character at place 255, control characters and text that turns
+  its direction
+- 37-39 duplicate_ownership: the second row says billable 0; two rows alike; three rows of two owners
+- 40 owner_unknown: the owner's username is not in redcap_user_information
+- 41 owner_spelled_differently: the owner's username in capitals, with outer blanks
+- 42 owner_blank_username: a username of blanks; email and names are there
+- 43, 44 owner_all_missing: email, names and username all NULL; all empty strings
+- 45, 46 owner_email_list: an email that is a list with a comma; with a semicolon
+- 47 owner_email_sentence: an email that is a sentence
+- 48, 49 pi_email_list, pi_email_sentence: the same in project_pi_email of a research project
+- 50 pi_email_differs_in_case: project_pi_email is the owner's in capitals
+- 51 user_email_blank: the owner's user_email is blanks, user_email2 is good
+- 52 user_email_missing: all three addresses of the owner are NULL or empty
+- 53 user_suspended: the owner is suspended
+- 54 owner_is_staff: billable 1, the owner is staff since ever (ui_id 1)
+- 55 billable_undecided: billable NULL in an old project
+- 56 sequestered_not_completed: the flag is set, completed_time is NULL
+- 57 completed_not_sequestered: completed_time is set, the flag is not
+- 58 deleted_but_billable: deleted, billable 1
+- 59 no_ownership: no ownership row
+- 60, 61 no_creation_time: creation_time NULL
+- 62 created_on_feb_29: at noon of the last Feb 29 before last year
+- 63 created_in_skipped_hour: a local time that never was (the clock went forward)
+- 64 created_in_doubled_hour: a local time that was twice (the clock went back)
+- 65 created_in_last_second: 23:59:59 on the last day of the last finished month, three years before
+- 66 created_in_first_second: one second later, in the next month
+- 67 created_in_billed_month: in the last finished month itself, so not a year old yet
+- 68 rights_role_of_other_project: the only rights row names a role of another project
+- 69 rights_role_unknown: the only rights row names a role that does not exist
+- 70 rights_expired: the only rights row has expired
+- 71 no_rights: nobody has rights
+- 72 no_record_count: no row in redcap_record_counts
+- 73 malformed_creation_time (`MALFORMED`): creation_time is 'not a date' (in MariaDB NULL)
+- 74 malformed_billable (`MALFORMED`): billable is 7 (in MariaDB too)
+- ownership_of_no_project: two ownership rows with pid = number of projects + 1000 and + 1001
 
 Zones whose clock never changes have sound times in 63 and 64. Besides, the ordinary rows hold mixed-case and padded
 usernames and emails, and NULL next to empty strings, by chance.
 """
 
-from datetime import date, timedelta
-from typing import Final
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.demo.columns import DAY, Moments, moment, unix_seconds
 from rcbill_assets.demo.rights import EVERYTHING, privileges
 
-FIRST, LAST = 21, 80
+FIRST, LAST = 21, 74
 
 BAD_TITLES: Final[dict[str, str | None]] = {
     "title_equals": '=HYPERLINK("https://example.org/?x="&A1,"Click me")',
@@ -66,8 +68,8 @@ BAD_TITLES: Final[dict[str, str | None]] = {
     "title_html": '<script>alert("x")</script><b>Bold</b> & co &lt;i&gt;',
     "title_quotes": "\"Quoted\" 'titles', `ticks` and back\\slash; DROP TABLE -- x",
     "title_template_marks": "Costs $1 and \\1, ${x} {{ x }} {x} %s %(x)s",
-    "title_emoji": "Sleep 😴 in Night Nurses 👩🏽‍⚕️",
-    "title_four_bytes": "𝔊enome 𠜎 Study",
+    "title_emoji": "Sleep 😴 in Night Nurses 👩🏽\u200d⚕️",
+    "title_four_bytes": "\U0001d50aenome 𠜎 Study",
     "title_newlines": "First line\nsecond line\r\n\tthird",
     "title_null": None,
     "title_empty": "",
@@ -117,7 +119,23 @@ MALFORMED: Final[dict[str, tuple[int, ...]]] = {"malformed_creation_time": (73,)
 """Cases of values that are not well-formed -> project ids; there only if the site is made with `malformed`."""
 
 NOT_A_DATE: Final = "not a date"
-_SOUND: Final = pd.RangeIndex(FIRST - 1, LAST)  # where projects (and users) 21-80 are in their frames
+_THIS_MONTH: Final = (
+    "owner_unknown",
+    "owner_all_missing",
+    "owner_email_list",
+    "owner_email_sentence",
+    "pi_email_list",
+    "pi_email_sentence",
+    "pi_email_differs_in_case",
+    "user_email_blank",
+    "user_email_missing",
+    "no_ownership",
+    "rights_role_of_other_project",
+    "rights_role_unknown",
+    "rights_expired",
+    "no_rights",
+)
+_SOUND: Final = pd.RangeIndex(FIRST - 1, LAST)  # where projects (and users) 21-74 are in their frames
 
 
 def bad_case_projects(projects: int, *, malformed: bool = True) -> dict[str, tuple[int, ...]]:
@@ -126,13 +144,8 @@ def bad_case_projects(projects: int, *, malformed: bool = True) -> dict[str, tup
     return {**cases, **MALFORMED} if malformed else cases
 
 
-def last_finished_month(today: date) -> date:
-    """The first day of the month before today's."""
-    return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-
-
 def clock_changes(time_zone: str, today: date) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
-    """A naive local time that was skipped and one that occurred twice, the latest before last year; None where there is none."""
+    """A naive local time that was skipped and one that occurred twice, the last before last year, if there are any."""
     hours = pd.date_range(f"{today.year - 9}-01-02", f"{today.year - 1}-01-01", freq="30min", tz="UTC", unit="s")
     local = hours.tz_convert(time_zone).tz_localize(None).to_numpy().astype("datetime64[s]")
     half_hour = np.timedelta64(1800, "s")
@@ -151,7 +164,7 @@ def clock_changes(time_zone: str, today: date) -> tuple[pd.Timestamp | None, pd.
 def plant_bad_cases(
     site: dict[str, pd.DataFrame], today: date, time_zone: str, *, malformed: bool
 ) -> dict[str, pd.DataFrame]:
-    """The site with projects 21-80 and their owners replaced by the cases above; the frames given are not to be used again."""
+    """The site with projects 21-74 and their owners replaced by the cases above. Changes the frames it is given."""
     users = _sound_users(site["redcap_user_information"])
     projects = _sound_projects(site["redcap_projects"], users, today)
     _bad_projects(projects, users, today, time_zone)
@@ -161,7 +174,7 @@ def plant_bad_cases(
     counts = site["redcap_record_counts"]
     counts = counts[counts["project_id"] != _PROJECTS["no_record_count"][0]].reset_index(drop=True)
     if malformed:
-        bad = projects["creation_time"].astype(object).where(projects["creation_time"].notna(), None)
+        bad: Any = projects["creation_time"].astype(object).where(projects["creation_time"].notna(), None)
         bad.loc[MALFORMED["malformed_creation_time"][0] - 1] = NOT_A_DATE
         projects["creation_time"] = bad
         ownership.loc[ownership["pid"].isin(MALFORMED["malformed_billable"]), "billable"] = 7
@@ -183,10 +196,14 @@ def _sound_users(users: pd.DataFrame) -> pd.DataFrame:
 
 
 def _sound_projects(projects: pd.DataFrame, users: pd.DataFrame, today: date) -> pd.DataFrame:
-    month = last_finished_month(today)
-    first = moment(month.replace(year=month.year - 10))
+    this_month = BillingMonth.of(today)
+    last_month = this_month.previous()
     place = np.arange(FIRST, LAST + 1)
-    created: Moments = first + (place % 28) * DAY + (9 * 3600 + place * 301).astype("timedelta64[s]")
+    ahead = np.isin(place, [project_id for case in _THIS_MONTH for project_id in _PROJECTS[case]])
+    starts = [moment(date(month.year - 10, month.month, 1)) for month in (this_month, last_month)]
+    created: Moments = (
+        np.where(ahead, starts[0], starts[1]) + (place % 28) * DAY + (9 * 3600 + place * 301).astype("timedelta64[s]")
+    )
     when = pd.Series(created.astype("datetime64[us]"), index=_SOUND)
     projects.loc[_SOUND, "creation_time"] = when
     projects.loc[_SOUND, "production_time"] = when + pd.Timedelta(days=40)
@@ -206,7 +223,7 @@ def _bad_projects(projects: pd.DataFrame, users: pd.DataFrame, today: date, time
     for place, title in enumerate(BAD_TITLES.values()):
         projects.loc[FIRST - 1 + place, "app_title"] = title
 
-    def put(case: str, column: str, *values: object) -> None:
+    def put(case: str, column: str, *values: Any) -> None:
         for project_id, value in zip(_PROJECTS[case], values, strict=True):
             projects.loc[project_id - 1, column] = value
 
@@ -216,11 +233,15 @@ def _bad_projects(projects: pd.DataFrame, users: pd.DataFrame, today: date, time
     projects.loc[place, "project_pi_email"] = str(users.loc[place, "user_email"]).upper()
     lately = pd.Timestamp(moment(today)) - pd.Timedelta(days=20, hours=-10)
     put("completed_not_sequestered", "completed_time", lately)
-    put("completed_not_sequestered", "completed_by", users.loc[_PROJECTS["completed_not_sequestered"][0] - 1, "username"])
+    put(
+        "completed_not_sequestered",
+        "completed_by",
+        users.loc[_PROJECTS["completed_not_sequestered"][0] - 1, "username"],
+    )
     put("deleted_but_billable", "date_deleted", lately)
 
     put("no_creation_time", "creation_time", pd.NaT, pd.NaT)
-    month = last_finished_month(today)
+    month = BillingMonth.of(today).previous()
     leap_year = next(year for year in range(today.year - 2, 0, -1) if pd.Timestamp(year, 1, 1).is_leap_year)
     put("created_on_feb_29", "creation_time", pd.Timestamp(leap_year, 2, 29, 12))
     skipped, doubled = clock_changes(time_zone, today)
@@ -231,7 +252,7 @@ def _bad_projects(projects: pd.DataFrame, users: pd.DataFrame, today: date, time
     next_month = pd.Timestamp(month.year - 3, month.month, 1) + pd.offsets.MonthBegin()
     put("created_in_last_second", "creation_time", next_month - pd.Timedelta(seconds=1))
     put("created_in_first_second", "creation_time", next_month)
-    put("created_in_billed_month", "creation_time", pd.Timestamp(month) + pd.Timedelta(days=9, hours=10))
+    put("created_in_billed_month", "creation_time", pd.Timestamp(month.first_day) + pd.Timedelta(days=9, hours=10))
 
 
 def _bad_users(users: pd.DataFrame, today: date) -> None:
@@ -239,7 +260,7 @@ def _bad_users(users: pd.DataFrame, today: date) -> None:
         _PROJECTS[case][0] - 1 for case in ("user_email_blank", "user_email_missing", "user_suspended")
     )
     users.loc[blank, "user_email"] = "   "
-    users.loc[blank, "user_email2"] = f"{users.loc[blank, 'username']}@example.edu"
+    users.loc[blank, "user_email2"] = f"{users.at[blank, 'username']!s}@example.edu"
     users.loc[missing, ["user_email", "user_email3"]] = None
     users.loc[missing, "user_email2"] = ""
     users.loc[suspended, "user_suspended_time"] = pd.Timestamp(moment(today)) - pd.Timedelta(days=50)
@@ -267,7 +288,7 @@ def _bad_ownership(
     ).astype(ownership.dtypes.to_dict())
     sound.index = pd.Index(sound["pid"])
 
-    def put(case: str, which: int = 0, **values: object) -> None:
+    def put(case: str, which: int = 0, **values: Any) -> None:
         for column, value in values.items():
             sound.loc[_PROJECTS[case][which], column] = value
 
@@ -277,7 +298,7 @@ def _bad_ownership(
     put("owner_blank_username", username="  ", email="ida.falk@example.edu", firstname="Ida", lastname="Falk")
     put("owner_all_missing", 0, username=None)
     put("owner_all_missing", 1, username="", email="", firstname="", lastname="")
-    outsider = {"username": None, "firstname": "Juno", "lastname": "Vance"}
+    outsider: dict[str, Any] = {"username": None, "firstname": "Juno", "lastname": "Vance"}
     put("owner_email_list", 0, email="juno.vance@example.edu, lab@example.edu", **outsider)
     put("owner_email_list", 1, email="juno.vance@example.edu;lab@example.edu", **outsider)
     put("owner_email_sentence", email="ask at the front desk", **outsider)
@@ -288,7 +309,7 @@ def _bad_ownership(
     dissent, twin, thrice = _PROJECTS["duplicate_ownership"]
     extra = sound.loc[[dissent, twin, thrice, thrice]].reset_index(drop=True)
     extra.loc[0, "billable"] = 0
-    extra.loc[2, "username"] = users.loc[dissent - 1, "username"]
+    extra.at[2, "username"] = str(users.at[dissent - 1, "username"])
     extra[["created", "updated"]] += 86_400
     strays = sound.loc[[FIRST, FIRST + 1]].reset_index(drop=True)
     strays["pid"] = np.array([len(projects) + 1000, len(projects) + 1001])
@@ -300,7 +321,7 @@ def _bad_ownership(
 
 
 def _bad_rights(rights: pd.DataFrame, roles: pd.DataFrame, users: pd.DataFrame, today: date) -> pd.DataFrame:
-    """The owner alone has all rights on each of the projects 21-80, but for the cases."""
+    """The owner alone has all rights on each of the projects 21-74, but for the cases."""
     size = len(_SOUND)
     nobody = np.zeros(size, dtype=np.bool_)
     sound = pd.DataFrame(

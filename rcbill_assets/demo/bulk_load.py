@@ -3,16 +3,20 @@
 For make-believe data only: the tables named are dropped first.
 """
 
+from __future__ import annotations
+
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import pandas as pd
 from pymysql.connections import Connection as PyMySQLConnection
+from pymysql.cursors import Cursor
 from sqlalchemy import Column, Date, DateTime, Engine, MetaData, Table, create_engine, make_url
+from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
 Cells = list[Any]
@@ -24,9 +28,9 @@ _NULL: Final = "\\N"
 def replace_tables(metadata: MetaData, frames: Mapping[str, pd.DataFrame], url: str) -> None:
     """Drops, makes and fills every table of `metadata` from the frame of its name; NaN, NaT, NA and None become NULL.
 
-    Datetimes and dates are written as `YYYY-MM-DD HH:MM:SS` and `YYYY-MM-DD`. What is no moment in a datetime column goes
-    into SQLite as it is and into MariaDB as NULL. Raises ValueError for other databases, for a frame whose columns are not
-    the table's, and when the database did not take every row as it is.
+    Datetimes and dates are written as `YYYY-MM-DD HH:MM:SS` and `YYYY-MM-DD`. What is no moment in a datetime column
+    goes into SQLite as it is and into MariaDB as NULL. Raises ValueError for other databases, for a frame whose columns
+    are not the table's, and when the database did not take every row as it is.
     """
     for table in metadata.sorted_tables:
         wanted, given = [column.name for column in table.columns], list(frames[table.name].columns)
@@ -51,8 +55,7 @@ def _load_sqlite(engine: Engine, metadata: MetaData, frames: Mapping[str, pd.Dat
     """All or nothing: tables and rows in one transaction."""
     pooled = engine.raw_connection()
     try:
-        connection = pooled.driver_connection
-        assert isinstance(connection, sqlite3.Connection)
+        connection = cast("sqlite3.Connection", pooled.driver_connection)
         connection.isolation_level = None
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -61,9 +64,8 @@ def _load_sqlite(engine: Engine, metadata: MetaData, frames: Mapping[str, pd.Dat
                 connection.execute(str(CreateTable(table).compile(engine)))
                 frame = frames[table.name]
                 cells = [_cells(frame[column.name], column) for column in table.columns]
-                names = ", ".join(f'"{column.name}"' for column in table.columns)
-                marks = ", ".join("?" * len(cells))
-                connection.executemany(f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})', zip(*cells, strict=True))
+                insert = str(table.insert().compile(engine))  # ? for each column, in the table's order
+                connection.executemany(insert, zip(*cells, strict=True))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(str(CreateIndex(index).compile(engine)))
         except BaseException:
@@ -80,8 +82,7 @@ def _load_mysql(engine: Engine, metadata: MetaData, frames: Mapping[str, pd.Data
     metadata.create_all(engine)
     pooled = engine.raw_connection()
     try:
-        connection = pooled.driver_connection
-        assert isinstance(connection, PyMySQLConnection)
+        connection = cast("PyMySQLConnection[Cursor]", pooled.driver_connection)
         with connection.cursor() as cursor, tempfile.TemporaryDirectory() as folder:
             cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION unique_checks = 0")
             cursor.execute("SELECT @@local_infile")
@@ -92,13 +93,13 @@ def _load_mysql(engine: Engine, metadata: MetaData, frames: Mapping[str, pd.Data
                 if by_file:
                     _load_file(cursor, table, cells, Path(folder) / f"{table.name}.txt")
                 else:
-                    _insert(cursor, table, cells)
+                    _insert(cursor, str(table.insert().compile(dialect=mysql.dialect(paramstyle="format"))), cells)
         connection.commit()
     finally:
         pooled.close()
 
 
-def _load_file(cursor: Any, table: Table, cells: list[Cells], file: Path) -> None:
+def _load_file(cursor: Cursor, table: Table, cells: list[Cells], file: Path) -> None:
     columns = [_fields(column_cells) for column_cells in cells]
     with file.open("w", encoding="utf-8", newline="") as out:
         out.writelines(map("\t".join, _with_line_ends(columns)))
@@ -116,15 +117,13 @@ def _load_file(cursor: Any, table: Table, cells: list[Cells], file: Path) -> Non
         raise ValueError(f"{table.name}: {taken} of {len(cells[0])} rows taken; {warnings}")
 
 
-def _insert(cursor: Any, table: Table, cells: list[Cells]) -> None:
-    names = ", ".join(f"`{column.name}`" for column in table.columns)
-    marks = ", ".join(["%s"] * len(cells))
+def _insert(cursor: Cursor, insert: str, cells: list[Cells]) -> None:
     rows = list(zip(*cells, strict=True))
     for start in range(0, len(rows), _BATCH):
-        cursor.executemany(f"INSERT INTO `{table.name}` ({names}) VALUES ({marks})", rows[start : start + _BATCH])
+        cursor.executemany(insert, rows[start : start + _BATCH])
 
 
-def _with_line_ends(columns: list[list[str]]) -> Any:
+def _with_line_ends(columns: list[list[str]]) -> Iterable[tuple[str, ...]]:
     columns[-1] = [field + "\n" for field in columns[-1]]
     return zip(*columns, strict=True)
 
@@ -135,7 +134,7 @@ def _fields(cells: Cells) -> list[str]:
     ]
 
 
-def _cells(series: "pd.Series[Any]", column: "Column[Any]", *, strict: bool = False) -> Cells:
+def _cells(series: pd.Series, column: Column[Any], *, strict: bool = False) -> Cells:
     """A column as Python values for a driver. `strict`: what is no moment in a column of moments becomes None."""
     if not isinstance(column.type, (Date, DateTime)):
         return _or_none(series, series.astype(object))
@@ -150,7 +149,7 @@ def _cells(series: "pd.Series[Any]", column: "Column[Any]", *, strict: bool = Fa
     return cells
 
 
-def _or_none(known: "pd.Series[Any]", values: "pd.Series[Any]") -> Cells:
+def _or_none(known: pd.Series, values: pd.Series) -> Cells:
     cells = values.to_numpy(dtype=object, copy=True)
     cells[known.isna().to_numpy()] = None
     listed: Cells = cells.tolist()

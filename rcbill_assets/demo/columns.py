@@ -1,11 +1,13 @@
 """Making whole columns at once: draws, moments in time, and numpy arrays with gaps into pandas columns. Pure.
 
-Columns have one of four dtypes: `str` (missing is NaN), `Int64` (missing is NA) or `int64` for keys, and `datetime64[us]`
-(missing is NaT; naive, in the site's time zone, whole seconds).
+Columns have one of four dtypes: `str` (missing is NaN), `Int64` (missing is NA) or `int64` for keys, and
+`datetime64[us]` (missing is NaT; naive, in the site's time zone, whole seconds).
 """
 
+from __future__ import annotations
+
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +27,9 @@ SITE_AGE: Final = np.timedelta64(4383 * 86_400, "s")
 """How long ago the site was installed: twelve years."""
 
 # Relative share of things done in each hour of the day, 0-23.
-_HOURS: Final = np.array([1, 1, 1, 1, 1, 2, 6, 25, 70, 95, 100, 95, 70, 85, 100, 95, 80, 50, 25, 15, 12, 10, 6, 3], float)
+_HOURS: Final = np.array(
+    [1, 1, 1, 1, 1, 2, 6, 25, 70, 95, 100, 95, 70, 85, 100, 95, 80, 50, 25, 15, 12, 10, 6, 3], float
+)
 
 
 def moment(day: date) -> np.datetime64:
@@ -50,7 +54,7 @@ def day_times(rng: Rng, size: int) -> npt.NDArray[np.timedelta64]:
 
 
 def growing_moments(rng: Rng, size: int, start: np.datetime64, end: np.datetime64) -> Moments:
-    """`size` moments from `start` until before `end`, ascending: mostly weekdays and working hours, more in recent years."""
+    """`size` moments from `start` until before `end`, ascending: mostly in working hours, more in recent years."""
     span = int((end - start) / DAY)
     days = np.floor(rng.random(size) ** (1 / 1.8) * span).astype(np.int64)
     weekday = ((start.astype("datetime64[D]").astype(np.int64) + days) + 3) % 7
@@ -63,8 +67,7 @@ def moments_between(rng: Rng, start: Moments, end: np.datetime64, power: float =
     """One moment for each `start`, after it and before `end`; near `start` when `power` > 1, near `end` when < 1."""
     days = ((end - start) / DAY * rng.random(len(start)) ** power).astype(np.int64)
     drawn = start.astype("datetime64[D]") + days + day_times(rng, len(start))
-    drawn = np.minimum(np.maximum(drawn, start + 60 * SECOND), end - SECOND)
-    return drawn
+    return np.minimum(np.maximum(drawn, start + 60 * SECOND), end - SECOND)
 
 
 def unix_seconds(local: Moments, time_zone: str) -> Ints:
@@ -75,7 +78,7 @@ def unix_seconds(local: Moments, time_zone: str) -> Ints:
     return index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)
 
 
-def text(values: Texty, missing: Flags | None = None, blank: Flags | None = None) -> "pd.Series[Any]":
+def text(values: Texty, missing: Flags | None = None, blank: Flags | None = None) -> pd.Series:
     """A `str` column: NULL where `missing`, else the empty string where `blank`, else the value."""
     cells = values.astype(object)
     if blank is not None:
@@ -85,13 +88,13 @@ def text(values: Texty, missing: Flags | None = None, blank: Flags | None = None
     return pd.Series(cells, dtype="str")
 
 
-def integers(values: Ints, missing: Flags | None = None) -> "pd.Series[Any]":
+def integers(values: Ints, missing: Flags | None = None) -> pd.Series:
     """An `Int64` column, NULL where `missing`."""
     mask = np.zeros(len(values), dtype=np.bool_) if missing is None else missing
     return pd.Series(pd.arrays.IntegerArray(values.astype(np.int64), mask.copy()))
 
 
-def moments(values: Moments, missing: Flags | None = None) -> "pd.Series[Any]":
+def moments(values: Moments, missing: Flags | None = None) -> pd.Series:
     """A `datetime64[us]` column, NULL where `missing`."""
     cells = values.astype("datetime64[us]")
     if missing is not None:
@@ -99,11 +102,11 @@ def moments(values: Moments, missing: Flags | None = None) -> "pd.Series[Any]":
     return pd.Series(cells)
 
 
-def no_moments(size: int) -> "pd.Series[Any]":
+def no_moments(size: int) -> pd.Series:
     """A `datetime64[us]` column of NULLs."""
     return pd.Series(np.full(size, np.datetime64("NaT"), dtype="datetime64[us]"))
 
 
-def no_text(size: int) -> "pd.Series[Any]":
+def no_text(size: int) -> pd.Series:
     """A `str` column of NULLs."""
     return pd.Series(np.full(size, None, dtype=object), dtype="str")

@@ -1,5 +1,7 @@
 """The users of a make-believe site: `redcap_user_information` and `redcap_auth`. Pure."""
 
+from __future__ import annotations
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from rcbill_assets.demo.columns import (
     DAY,
     SECOND,
     SITE_AGE,
+    Moments,
     Rng,
     Texts,
     chance,
@@ -29,7 +32,7 @@ def addresses(rng: Rng, names: Texts) -> Texts:
 
 
 def make_users(rng: Rng, size: int, today: np.datetime64) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`redcap_user_information`, one row per user, ui_id 1..size by age, and `redcap_auth`, one per table-based account."""
+    """`redcap_user_information`, a row per user, ui_id from 1, and `redcap_auth`, a row per table-based account."""
     ui_id = np.arange(1, size + 1)
     first = rng.integers(0, len(FIRST_NAMES), size)
     last = rng.integers(0, len(LAST_NAMES), size)
@@ -60,6 +63,7 @@ def make_users(rng: Rng, size: int, today: np.datetime64) -> tuple[pd.DataFrame,
     recent = np.maximum(created, today - 100 * DAY)
     active = chance(rng, size, 0.6)
     last_login = np.where(active, moments_between(rng, recent, today, 0.7), moments_between(rng, created, today, 1.3))
+    seen: Moments = np.minimum(last_login + rng.integers(0, 3600, size) * SECOND, today - SECOND)
     never = ordinary & chance(rng, size, 0.04)
     suspended_at = moments_between(rng, last_login, today)
     staying = ~chance(rng, size, 0.12) | (active & chance(rng, size, 0.8)) | np.isin(ui_id, STAFF_UI_IDS)
@@ -82,7 +86,7 @@ def make_users(rng: Rng, size: int, today: np.datetime64) -> tuple[pd.DataFrame,
             "user_firstname": text(FIRST_NAMES[first], missing=ordinary & chance(rng, size, 0.01)),
             "user_lastname": text(LAST_NAMES[last], blank=ordinary & chance(rng, size, 0.01)),
             "user_creation": moments(created, missing=ordinary & chance(rng, size, 0.005)),
-            "user_lastactivity": moments(last_login + rng.integers(0, 3600, size) * SECOND, missing=never),
+            "user_lastactivity": moments(seen, missing=never),
             "user_lastlogin": moments(last_login, missing=never),
             "user_suspended_time": moments(suspended_at, missing=staying),
             "user_expiration": moments(expires, missing=~external),
@@ -93,10 +97,5 @@ def make_users(rng: Rng, size: int, today: np.datetime64) -> tuple[pd.DataFrame,
             ),
         }
     )
-    # In a table, a moment of activity after today's midnight would be one in the future.
-    limit = pd.Timestamp(today - SECOND)
-    users["user_lastactivity"] = users["user_lastactivity"].clip(upper=limit)
     auth = pd.DataFrame({"username": users.loc[external, "username"].reset_index(drop=True)})
     return users, auth
-
-

@@ -1,10 +1,13 @@
 """A make-believe REDCap site, whole: the frames of its tables as REDCap's own database holds them.
 
 `make_site` is pure: the same (projects, seed, today, time_zone) give the same site, to the byte, under one release of
-numpy. `write_site` (from `redcap_tables`) puts it into SQLite or MariaDB. What is wrong in the site on purpose is listed in
-`bad_cases`: projects 21-80, whatever the seed. Log tables are not made.
+numpy. `write_site` (from `redcap_tables`) puts it into SQLite or MariaDB. What is wrong on purpose is listed
+in `bad_cases`: projects 21-74, whatever the seed. Log tables are not made.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -42,6 +45,7 @@ from rcbill_assets.demo.names import (
     QUALIFIERS,
     REDCAP_BASE_URL,
     REDCAP_VERSION,
+    STAFF_UI_IDS,
     TEMPLATE_TITLES,
     TOPICS,
 )
@@ -50,17 +54,31 @@ from rcbill_assets.demo.redcap_tables import write_site
 from rcbill_assets.demo.rights import make_rights
 
 MIN_PROJECTS: Final = 150
-"""Below this the bad cases (projects 21-80 and their owners) do not fit."""
+"""Below this the bad cases (projects 21-74 and their owners) do not fit."""
 
 UNPAID: Final = "sequester_unpaid_projects says, 'unpaid_after_90_days'. Previously sequestered 0 times"
 _ORPHANED: Final = "sequester_orphans says, 'inactive_with_no_viable_users'. Previously sequestered 0 times"
 _EMPTY: Final = "sequester_orphans says, 'empty_and_inactive'. Previously sequestered 1 times"
 
 
+@dataclass(frozen=True)
+class _Basis:
+    """What the tables about projects are made from: an entry for each project; places are places among the users."""
+
+    rng: Rng
+    now: np.datetime64
+    created: Moments
+    ordinary: Flags  # no template
+    usernames: Objects  # of all users
+    creator: Ints
+    owner: Ints
+    contact: pd.DataFrame  # external, email, firstname, lastname of who is behind it
+
+
 def make_site(
     projects: int, seed: int, today: date, time_zone: str, *, malformed: bool = True
 ) -> dict[str, pd.DataFrame]:
-    """A site of `projects` projects as it stands at the first moment of `today`: table name -> frame, one row per table row.
+    """A site of `projects` projects as it stands when `today` begins: table name -> frame, one row per table row.
 
     Datetimes are naive, in `time_zone`, as REDCap stores them; `created` and `updated` of the ownership table are unix
     seconds. Dtypes are those of `columns`, with one exception: with `malformed` (values that only SQLite can hold, see
@@ -80,12 +98,9 @@ def make_site(
     known = np.maximum(np.searchsorted(joined, created, side="right"), FOUNDERS)
     creator = (known * rng.random(projects) ** 0.8).astype(np.int64)
     owner = np.where(chance(rng, projects, 0.75), creator, (known * rng.random(projects)).astype(np.int64))
-
-    templates = np.arange(projects) < len(TEMPLATE_TITLES)
-    contact = _contacts(rng, users, owner)
-    frame, sequestered = _projects(rng, created, templates, usernames, creator, contact, now)
-    ownership = _ownership(rng, frame, created, templates, usernames, owner, contact, sequestered, now, time_zone)
-    ordinary = ~templates
+    ordinary = np.arange(projects) >= len(TEMPLATE_TITLES)
+    basis = _Basis(rng, now, created, ordinary, usernames, creator, owner, _contacts(rng, users, owner))
+    frame, sequestered = _projects(basis)
     rights, roles = make_rights(
         rng, frame["project_id"].to_numpy()[ordinary], creator[ordinary], usernames, known[ordinary], now
     )
@@ -93,8 +108,8 @@ def make_site(
         "redcap_config": _config(),
         "redcap_projects": frame,
         "redcap_user_information": users,
-        "redcap_entity_project_ownership": ownership,
-        "redcap_record_counts": _record_counts(rng, frame, created, templates, now),
+        "redcap_entity_project_ownership": _ownership(basis, frame, sequestered, time_zone),
+        "redcap_record_counts": _record_counts(basis, frame),
         "redcap_user_rights": rights,
         "redcap_user_roles": roles,
         "redcap_auth": auth,
@@ -151,13 +166,14 @@ def _contacts(rng: Rng, users: pd.DataFrame, owner: Ints) -> pd.DataFrame:
     )
 
 
-def _sequestrations(rng: Rng, created: Moments, templates: Flags, now: np.datetime64) -> tuple[Flags, Flags, Moments]:
+def _sequestrations(basis: _Basis) -> tuple[Flags, Flags, Moments]:
     """Which projects are sequestered, which of them for not paying, and since when.
 
     Unpaid ones: 101-128 days after the bill of an anniversary less than 13 months ago was sent.
     """
+    rng, now, created = basis.rng, basis.now, basis.created
     size = len(created)
-    sequestered = ~templates & chance(rng, size, 0.04) & (created < now - 800 * DAY)
+    sequestered = basis.ordinary & chance(rng, size, 0.04) & (created < now - 800 * DAY)
     since = moments_between(rng, np.maximum(created + 400 * DAY, now - 700 * DAY), now)
     month = created.astype("datetime64[M]").astype(np.int64) % 12
     this_year = now.astype("datetime64[Y]")
@@ -174,22 +190,15 @@ def _sequestrations(rng: Rng, created: Moments, templates: Flags, now: np.dateti
     return sequestered, unpaid, since
 
 
-def _projects(
-    rng: Rng,
-    created: Moments,
-    templates: Flags,
-    usernames: Objects,
-    creator: Ints,
-    contact: pd.DataFrame,
-    now: np.datetime64,
-) -> tuple[pd.DataFrame, Flags]:
+def _projects(basis: _Basis) -> tuple[pd.DataFrame, Flags]:
     """`redcap_projects`, and which projects are sequestered."""
+    rng, now, created, ordinary, contact = basis.rng, basis.now, basis.created, basis.ordinary, basis.contact
     size = len(created)
     project_id = np.arange(1, size + 1)
     number = project_id.astype("U8")
-    status = np.where(templates, 0, rng.choice(3, size, p=[0.35, 0.5, 0.15]))
-    purpose = np.where(templates, 0, rng.choice(5, size, p=[0.15, 0.1, 0.5, 0.15, 0.1]))
-    no_purpose = ~templates & chance(rng, size, 0.02)
+    status = np.where(~ordinary, 0, rng.choice(3, size, p=[0.35, 0.5, 0.15]))
+    purpose = np.where(~ordinary, 0, rng.choice(5, size, p=[0.15, 0.1, 0.5, 0.15, 0.1]))
+    no_purpose = ordinary & chance(rng, size, 0.02)
     research = (purpose == 2) & ~no_purpose
 
     busy = chance(rng, size, 0.45)
@@ -201,16 +210,16 @@ def _projects(
     production = moments_between(rng, created, now, 4.0)
     inactive = moments_between(rng, production, now)
     deleted_at = moments_between(rng, np.maximum(created, now - 360 * DAY), now)
-    kept = templates | ~chance(rng, size, 0.05)
+    kept = ~ordinary | ~chance(rng, size, 0.05)
 
-    sequestered, unpaid, since = _sequestrations(rng, created, templates, now)
-    by_user = ~templates & ~sequestered & chance(rng, size, 0.03)
+    sequestered, unpaid, since = _sequestrations(basis)
+    by_user = ordinary & ~sequestered & chance(rng, size, 0.03)
     completed_at = np.where(sequestered, since, moments_between(rng, created, now))
-    completed_by = usernames[creator]
+    completed_by = basis.usernames[basis.creator]
     completed_by[sequestered] = np.where(chance(rng, int(sequestered.sum()), 0.7), _ORPHANED, _EMPTY)
     completed_by[unpaid] = UNPAID
 
-    named = research | (~templates & chance(rng, size, 0.3))
+    named = research | (ordinary & chance(rng, size, 0.3))
     elsewhere = named & chance(rng, size, 0.12)
     other = rng.integers(0, len(LAST_NAMES), size)
     pi_first = np.where(elsewhere, FIRST_NAMES[other % len(FIRST_NAMES)], contact["firstname"].to_numpy(dtype=object))
@@ -240,17 +249,15 @@ def _projects(
             "completed_time": moments(completed_at, missing=~(sequestered | by_user)),
             "completed_by": text(completed_by, missing=~(sequestered | by_user)),
             "date_deleted": moments(deleted_at, missing=kept),
-            "last_logged_event": moments(last_event, missing=templates | chance(rng, size, 0.03)),
-            "created_by": integers(creator + 1, missing=templates | chance(rng, size, 0.005)),
+            "last_logged_event": moments(last_event, missing=~ordinary | chance(rng, size, 0.03)),
+            "created_by": integers(basis.creator + 1, missing=~ordinary | chance(rng, size, 0.005)),
             "log_event_table": text(np.strings.add("redcap_log_event", log_table)),
             "project_pi_firstname": text(pi_first, missing=~named, blank=chance(rng, size, 0.02)),
             "project_pi_mi": text(
                 pick(rng, np.array(list("ABCDEFGHJKLMNPRSTVW")), size), missing=~named, blank=chance(rng, size, 0.8)
             ),
             "project_pi_lastname": text(pi_last, missing=~named, blank=chance(rng, size, 0.02)),
-            "project_pi_email": text(
-                pi_email, missing=~named | chance(rng, size, 0.04), blank=chance(rng, size, 0.04)
-            ),
+            "project_pi_email": text(pi_email, missing=~named | chance(rng, size, 0.04), blank=chance(rng, size, 0.04)),
             "project_pi_username": no_text(size),
             "project_irb_number": text(
                 irb, missing=~research & chance(rng, size, 0.5), blank=~research | chance(rng, size, 0.3)
@@ -260,23 +267,13 @@ def _projects(
     return frame, sequestered
 
 
-def _ownership(
-    rng: Rng,
-    projects: pd.DataFrame,
-    created: Moments,
-    templates: Flags,
-    usernames: Objects,
-    owner: Ints,
-    contact: pd.DataFrame,
-    sequestered: Flags,
-    now: np.datetime64,
-    time_zone: str,
-) -> pd.DataFrame:
-    """`redcap_entity_project_ownership`: one row for about 92% of the projects, in the order of project_id, ids from 1."""
+def _ownership(basis: _Basis, projects: pd.DataFrame, sequestered: Flags, time_zone: str) -> pd.DataFrame:
+    """`redcap_entity_project_ownership`: one row for about 92% of the projects, by project_id, ids from 1."""
+    rng, now, created, contact = basis.rng, basis.now, basis.created, basis.contact
     size = len(projects)
     external = contact["external"].to_numpy()
     full = external | chance(rng, size, 0.04)
-    username = usernames[owner]
+    username = basis.usernames[basis.owner]
     shouted = chance(rng, size, 0.02)
     username[shouted] = [name.upper() for name in username[shouted]]
     padded = chance(rng, size, 0.005)
@@ -284,6 +281,7 @@ def _ownership(
     empty = chance(rng, size, 0.2)
 
     young = created > now - 30 * DAY
+    staff = np.isin(basis.owner + 1, STAFF_UI_IDS)
     undecided = chance(rng, size, 0.01) | (young & chance(rng, size, 0.8))
     made = np.minimum(created + rng.integers(60, 3600, size) * SECOND, now - SECOND)
     touched = np.where(chance(rng, size, 0.3), moments_between(rng, made, now), made)
@@ -297,20 +295,19 @@ def _ownership(
             "email": text(contact["email"].to_numpy(dtype=object), missing=~full & ~empty, blank=~full),
             "firstname": text(contact["firstname"].to_numpy(dtype=object), missing=~full & ~empty, blank=~full),
             "lastname": text(contact["lastname"].to_numpy(dtype=object), missing=~full & ~empty, blank=~full),
-            "billable": integers((~chance(rng, size, 0.08)).astype(np.int64), missing=undecided),
+            "billable": integers((~staff & ~chance(rng, size, 0.08)).astype(np.int64), missing=undecided),
             "sequestered": integers(sequestered.astype(np.int64), missing=~sequestered & chance(rng, size, 0.6)),
         }
     )
-    owned = ~templates & (sequestered | chance(rng, size, 0.92))
+    owned = basis.ordinary & (sequestered | chance(rng, size, 0.92))
     frame = frame[owned].reset_index(drop=True)
     frame["id"] = np.arange(1, len(frame) + 1)
     return frame
 
 
-def _record_counts(
-    rng: Rng, projects: pd.DataFrame, created: Moments, templates: Flags, now: np.datetime64
-) -> pd.DataFrame:
-    """`redcap_record_counts`: one row for about 97% of the projects; the count can be NULL or older than the last event."""
+def _record_counts(basis: _Basis, projects: pd.DataFrame) -> pd.DataFrame:
+    """`redcap_record_counts`: a row for 97% of the projects; the count can be NULL or older than the last event."""
+    rng, now, created = basis.rng, basis.now, basis.created
     size = len(projects)
     last_event = projects["last_logged_event"].to_numpy().astype("datetime64[s]")
     last_event = np.where(np.isnat(last_event), created, last_event)
@@ -318,7 +315,7 @@ def _record_counts(
     stale = chance(rng, size, 0.08)
     counted = np.where(stale, np.maximum(last_event - 40 * DAY, created), counted)
     count = np.floor(rng.lognormal(4.0, 1.8, size)).astype(np.int64)
-    count[templates | chance(rng, size, 0.18)] = 0
+    count[~basis.ordinary | chance(rng, size, 0.18)] = 0
     frame: dict[str, Any] = {
         "project_id": projects["project_id"],
         "record_count": integers(count, missing=chance(rng, size, 0.01)),

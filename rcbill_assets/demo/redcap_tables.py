@@ -1,8 +1,10 @@
-"""The tables of REDCap that the billing reads, with REDCap's types and keys, and how a make-believe site gets into them.
+"""The tables of REDCap that the billing reads, and how a make-believe site gets into them.
 
-Column names, types and keys follow REDCap's install script; of its columns only those of DOMAIN.md section 2. Foreign keys
-are left out: the bad cases break them. In SQLite the types are the nearest ones, DATETIME being text.
+Of REDCap's columns only those of DOMAIN.md section 2, with types and keys like REDCap's (a modest set of privileges).
+Foreign keys are left out: the bad cases break them. In SQLite moments are text.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,7 +17,7 @@ from sqlalchemy.types import TypeEngine
 from rcbill_assets.demo.bulk_load import replace_tables
 from rcbill_assets.demo.rights import PRIVILEGES
 
-MYSQL_OPTIONS: Final = {
+MYSQL_OPTIONS: Final[dict[str, Any]] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_unicode_ci",
@@ -31,19 +33,19 @@ _NAME: Final = String(191)
 REDCAP: Final = MetaData()
 
 
-def _table(name: str, *columns: "Column[Any]") -> None:
+def _table(name: str, *columns: Column[Any]) -> None:
     Table(name, REDCAP, *columns, **MYSQL_OPTIONS)
 
 
-def _key(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Integer) -> "Column[Any]":
+def _key(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Integer) -> Column[Any]:
     return Column(name, kind, primary_key=True, autoincrement="auto" if kind is Integer else False)
 
 
-def _plain(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list["Column[Any]"]:
+def _plain(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
     return [Column(name, kind) for name in names]
 
 
-def _found(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list["Column[Any]"]:
+def _found(kind: TypeEngine[Any] | type[TypeEngine[Any]], *names: str) -> list[Column[Any]]:
     return [Column(name, kind, index=True) for name in names]
 
 

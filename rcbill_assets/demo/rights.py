@@ -1,6 +1,8 @@
 """Who may do what: `redcap_user_rights` and `redcap_user_roles` of a make-believe site. Pure."""
 
-from typing import Any, Final
+from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -40,7 +42,7 @@ _PROFILES: Final = np.array(
 )
 
 
-def privileges(profile: Ints, undecided: Flags) -> dict[str, "pd.Series[Any]"]:
+def privileges(profile: Ints, undecided: Flags) -> dict[str, pd.Series]:
     """The privilege columns for one profile number per row; `data_export_tool` is NULL where `undecided`."""
     granted = _PROFILES[profile]
     return {

@@ -21,9 +21,10 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import records
-from rcbill_assets.ledger.outbox import Message, record_message
+from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.state import drafts_to_hand_off
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
 
 FINISHED = "finished"
@@ -281,6 +282,17 @@ class Months:
         )
         return self.ledger.read(lambda connection: [(name, bytes(content)) for name, content in connection.execute(query)])
 
+    def handoffs(self, month: BillingMonth) -> list[tuple[str, int, str, int, Decimal, str]]:
+        """Return the month's hand-offs: month, number, file name, lines, amount, where its mail stands."""
+        h = t.handoffs
+        query = (
+            sa.select(h.c.billing_month, h.c.number, h.c.file_name, h.c.line_count, h.c.amount, t.outbox.c.status)
+            .join(t.outbox, t.outbox.c.handoff_id == h.c.id)
+            .where(h.c.billing_month == str(month))
+            .order_by(h.c.number)
+        )
+        return self.ledger.read(lambda connection: [tuple(row) for row in connection.execute(query)])
+
     # Runs --------------------------------------------------------------------------------------------------------
 
     def start_run(self, run_id: str, job: str, month: BillingMonth, mode: str, as_of: datetime, now: datetime) -> None:
@@ -303,15 +315,35 @@ class Months:
 
         self.ledger.write(start)
 
-    def end_run(self, run_id: str, outcome: str, summary: Mapping[str, Any], now: datetime) -> None:
-        """Record how a run ended, with its numbers."""
+    def note(self, run_id: str, facts: Mapping[str, Any]) -> None:
+        """Add numbers to what is told of a run."""
+
+        def add(connection: Connection) -> None:
+            known = connection.scalar(sa.select(t.runs.c.summary).where(t.runs.c.run_id == run_id))
+            summary = {**json.loads(known or "{}"), **facts}
+            connection.execute(
+                t.runs.update().where(t.runs.c.run_id == run_id).values(summary=json.dumps(summary, default=str))
+            )
+
+        self.ledger.write(add)
+
+    def end_run(self, run_id: str, outcome: str, now: datetime) -> None:
+        """Record how a run ended."""
         self.ledger.write(
             lambda connection: connection.execute(
-                t.runs.update()
-                .where(t.runs.c.run_id == run_id)
-                .values(outcome=outcome, summary=json.dumps(summary, default=str), finished_at=now)
+                t.runs.update().where(t.runs.c.run_id == run_id).values(outcome=outcome, finished_at=now)
             )
         )
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return what is told of a run: its numbers, outcome, mode and month."""
+        row = self.ledger.read(
+            lambda connection: connection.execute(sa.select(t.runs).where(t.runs.c.run_id == run_id)).first()
+        )
+        if row is None:
+            return {}
+        facts: dict[str, Any] = json.loads(row.summary or "{}")
+        return {**facts, "outcome": row.outcome, "mode": row.mode, "month": row.billing_month, "as_of": row.as_of}
 
     def finished_months(self, job: str, mode: str) -> set[BillingMonth]:
         """Return the months that have a finished run of the job in the mode given."""

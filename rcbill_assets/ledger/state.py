@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from rcbill_assets.ledger.tables import CHANGEABLE, credits, handoff_lines, line_item_events, line_items, payments
 from rcbill_assets.ledger.types import Money
+from rcbill_assets.statuses import SENT
 
 _event = line_item_events.alias("e")
 _LINE_HAS = {column.name for column in line_items.columns}
@@ -38,17 +39,20 @@ def _sum(table: sa.Table) -> sa.ColumnElement[object]:
     return sa.type_coerce(sa.func.coalesce(total, sa.literal_column("0")), Money())
 
 
-def _at(condition: sa.ColumnElement[bool], column: sa.Column[object]) -> sa.ColumnElement[object]:
-    """Return a column of the newest event that meets a condition."""
-    alias = column.table
-    return (
-        sa.select(column)
-        .where(alias.c.line_item_id == line_items.c.id, condition)
-        .order_by(alias.c.number.desc())
+def _sent_at() -> sa.ColumnElement[object]:
+    """Return when the item was sent: as the old system says of an imported one, else when it first became `sent`.
+
+    Later events of an item that is still sent (a study id, another payer) do not start its clock anew.
+    """
+    first = (
+        sa.select(_event.c.at)
+        .where(_event.c.line_item_id == line_items.c.id, _event.c.status == SENT)
+        .order_by(_event.c.number)
         .limit(1)
         .correlate(line_items)
         .scalar_subquery()
     )
+    return sa.type_coerce(sa.func.coalesce(_newest_value("date_sent"), first), _event.c.at.type)
 
 
 def line_item_state() -> sa.Select[tuple[object, ...]]:
@@ -61,9 +65,13 @@ def line_item_state() -> sa.Select[tuple[object, ...]]:
         .scalar_subquery()
     )
     paid, credited = _sum(payments), _sum(credits)
+    # A person said so, or somebody moved the item on, which decides as well.
     decided = (
         sa.select(_event.c.id)
-        .where(_event.c.line_item_id == line_items.c.id, _event.c.kind == "decided")
+        .where(
+            _event.c.line_item_id == line_items.c.id,
+            sa.or_(_event.c.kind == "decided", _event.c.prior_status != _event.c.status),
+        )
         .correlate(line_items)
         .exists()
     )
@@ -79,7 +87,7 @@ def line_item_state() -> sa.Select[tuple[object, ...]]:
             paid.label("paid"),
             credited.label("credited"),
             sa.type_coerce(line_items.c.amount - paid - credited, Money()).label("open"),
-            _at(_event.c.status == "sent", _event.c.at).label("sent_at"),
+            _sent_at().label("sent_at"),
             handoff_lines.c.handoff_id.label("handoff_id"),
         )
         .select_from(line_items)

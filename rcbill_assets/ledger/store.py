@@ -5,7 +5,8 @@ Writing a month is `months.py`'s, mail is `outbox.py`'s, corrections by people a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
@@ -19,6 +20,7 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.engine import explained, make_engine, shown, write
 from rcbill_assets.ledger.frames import read_frame
+from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.upgrade import require_newest, upgrade
 from rcbill_assets.schemas.billing import EXEMPTIONS, PRICES, SERVICE_INSTANCES
@@ -57,6 +59,12 @@ class Ledger:
         """Run `work` in one transaction; a lost race is tried again whole."""
         with explained(WHAT, self.engine.url):
             return write(self.engine, work)
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold one of the ledger's locks, so that one process at a time does what it stands for."""
+        with explained(WHAT, self.engine.url), exclusive(self.engine, name):
+            yield
 
     def seed_prices(self, services: Sequence[Service], at: datetime) -> bool:
         """Put the services' list prices into a ledger that has no prices at all; return whether it had none."""

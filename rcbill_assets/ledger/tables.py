@@ -171,6 +171,8 @@ line_item_events = _table(
     sa.Column("sender", sa.Text),
     sa.Column("recipient", sa.Text),
     sa.Column("date_received", UtcDateTime),
+    # Imported items only: when the old system sent the item. Ours are sent when their event `sent` says.
+    sa.Column("date_sent", UtcDateTime),
     sa.Column("at", UtcDateTime, nullable=False),
     *_who_why(),
     sa.Column("source", sa.String(191), nullable=False),

@@ -74,7 +74,7 @@ def _make_triggers(connection: Connection) -> list[str]:
     if dialect == "postgresql":
         connection.exec_driver_sql(
             "CREATE OR REPLACE FUNCTION rcbill_insert_only() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'rows of % are never changed nor taken away', TG_TABLE_NAME; END $$"
+            "$$ BEGIN RAISE EXCEPTION 'rows of %% are never changed nor taken away', TG_TABLE_NAME; END $$"
         )
     for table in INSERT_ONLY:
         for verb in ("UPDATE", "DELETE"):

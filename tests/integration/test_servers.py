@@ -6,6 +6,7 @@ import smtplib
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from tests.servers import databases
 from tests.servers.databases import MariaDB, Postgres
 from tests.servers.processes import PREFIX, sweep, work_folder
 from tests.servers.smtp import MailServer
@@ -93,9 +93,13 @@ class TestDatabases:
         assert any(leak in url for leak in postgres_server.leaks)
         assert make_url(url).password == postgres_server.password
 
-    def test_mariadb_takes_options(self) -> None:
-        with databases.mariadb("--log-bin", "--server-id=1") as server:
-            assert server.execute("SELECT @@log_bin")[0][0] == 1
+    def test_mariadb_takes_options(self, start_mariadb: Callable[..., MariaDB]) -> None:
+        server = start_mariadb("--log-bin", "--server-id=1")
+        assert server.execute("SELECT @@log_bin")[0][0] == 1
+
+    def test_postgres_takes_options(self, start_postgres: Callable[..., Postgres]) -> None:
+        server = start_postgres("-c", "timezone=America/New_York")
+        assert server.execute("SHOW timezone")[0][0] == "America/New_York"
 
 
 @pytest.mark.parametrize("kind", ["mariadb", "postgres"])

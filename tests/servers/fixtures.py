@@ -4,40 +4,55 @@ A fixture that starts a program belongs into PROGRAM_OF in collection.py too, so
 where the program cannot be had.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.servers import databases, smtp
-from tests.servers.databases import DatabaseServer
+from tests.servers.databases import MariaDB, Postgres
 from tests.servers.programs import PROGRAMS
 from tests.servers.smtp import MailServer
 
 
 @pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[DatabaseServer]:
+def mariadb_server() -> Iterator[MariaDB]:
     """A running MariaDB."""
     with databases.mariadb() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[DatabaseServer]:
+def postgres_server() -> Iterator[Postgres]:
     """A running PostgreSQL."""
     with databases.postgres() as server:
         yield server
 
 
 @pytest.fixture
-def mariadb_url(mariadb_server: DatabaseServer) -> Iterator[str]:
+def start_mariadb() -> Iterator[Callable[..., MariaDB]]:
+    """Starts a MariaDB for this test alone, with mariadbd's own options: `start_mariadb("--log-bin")`."""
+    with ExitStack() as servers:
+        yield lambda *options: servers.enter_context(databases.mariadb(*options))
+
+
+@pytest.fixture
+def start_postgres() -> Iterator[Callable[..., Postgres]]:
+    """Starts a PostgreSQL for this test alone, with postgres' own options: `start_postgres("-c", "ssl=off")`."""
+    with ExitStack() as servers:
+        yield lambda *options: servers.enter_context(databases.postgres(*options))
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDB) -> Iterator[str]:
     """SQLAlchemy's URL of a fresh MariaDB database."""
     with mariadb_server.database() as url:
         yield url
 
 
 @pytest.fixture
-def postgres_url(postgres_server: DatabaseServer) -> Iterator[str]:
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
     """SQLAlchemy's URL of a fresh PostgreSQL database."""
     with postgres_server.database() as url:
         yield url

@@ -1,0 +1,1 @@
+"""Assets: read, call a rule or a service, hand over. What is decided is decided elsewhere."""

@@ -1,0 +1,335 @@
+"""billing/*: a month's frozen inputs, its line items, its hand-off to the fiscal team."""
+
+from typing import Any
+
+import pandas as pd
+from dagster import (
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    MetadataValue,
+    Output,
+    PartitionsDefinition,
+    ResourceParam,
+    asset,
+)
+
+from rcbill_assets.assets.describe import about, column_schema
+from rcbill_assets.assets.run import JOB, OWNER, as_of_of, month_of, readable
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.errors import NotFinishedError
+from rcbill_assets.files import write_whole
+from rcbill_assets.freezing import choose_freeze
+from rcbill_assets.invoicing.invoice import Invoice, Published
+from rcbill_assets.invoicing.publishers.fiscal_xlsx import FiscalXlsx
+from rcbill_assets.ledger.months import AWAITING_APPROVAL, Freeze
+from rcbill_assets.messages.compose import handoff_message, held_back_message
+from rcbill_assets.messages.message import Message
+from rcbill_assets.resources.clock import AsOf
+from rcbill_assets.resources.site import Site
+from rcbill_assets.resources.storage import PLAN
+from rcbill_assets.rules.month import new_service_instances, not_billed_yet
+from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
+from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
+from rcbill_assets.schemas.intake import empty
+from rcbill_assets.services.registry import REGISTRY, billing_in
+
+
+def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset billing/inputs."""
+
+    @asset(
+        key=["billing", "inputs"],
+        partitions_def=months,
+        group_name="billing",
+        owners=[OWNER],
+        kinds={"parquet"},
+        description=(
+            "One row per table that the month's first run froze. Everything the month bills is decided on these, so that "
+            "it can be decided again with the same result; a later run takes a further freeze of what was held back."
+        ),
+        metadata={"dagster/column_schema": column_schema(FROZEN_TABLES)},
+        ins={
+            "redcap_config": AssetIn(key=["redcap", "config"]),
+            "projects": AssetIn(key=["redcap", "projects"]),
+            "rejects": AssetIn(key=["redcap", "rejects"]),
+            "owners": AssetIn(key=["people", "owners"]),
+        },
+    )
+    def billing_inputs(
+        context: AssetExecutionContext,
+        site: ResourceParam[Site],
+        as_of: AsOf,
+        redcap_config: pd.DataFrame,
+        projects: pd.DataFrame,
+        rejects: pd.DataFrame,
+        owners: pd.DataFrame,
+    ) -> Output[pd.DataFrame]:
+        """Freeze what the month is decided on, unless it is frozen already."""
+        with readable():
+            month, at = month_of(context), as_of_of(context, as_of)
+            if not month.is_finished(at, site.policy.zone):
+                raise NotFinishedError(
+                    f"{month} has not ended at {at.astimezone(site.policy.zone):%Y-%m-%d %H:%M %Z}: a month is billed "
+                    "after its end."
+                )
+            site.ledger.require_newest()
+            now = site.clock.now()
+            site.ledger.seed_prices(REGISTRY, now)
+            site.months.start_run(context.run_id, JOB, month, site.policy.doors.handoff, at, now)
+            services = billing_in(month, site.policy)
+            if not services:
+                return _before_the_first_month(context, site, month)
+            frames = {
+                "config": redcap_config,
+                "projects": projects,
+                "rejects": rejects,
+                "owners": owners,
+                "prices": site.ledger.prices(),
+                "service_instances": site.ledger.service_instances(),
+                "exemptions": site.ledger.exemptions(),
+            }
+            freeze = choose_freeze(site, month, frames, services, at, context.run_id)
+            frozen = site.storage.read_freeze(month, freeze.number)
+        frame = pd.DataFrame(
+            {
+                "table": pd.Series(list(frozen.frames), dtype="string"),
+                "rows": pd.Series([len(part) for part in frozen.frames.values()], dtype="Int64"),
+                "freeze_number": pd.Series(freeze.number, index=range(len(frozen.frames)), dtype="Int64"),
+                "as_of": pd.Series([freeze.as_of] * len(frozen.frames), dtype="datetime64[us, UTC]"),
+                "sha256": pd.Series(freeze.sha256, index=range(len(frozen.frames)), dtype="string"),
+            }
+        )
+        return Output(
+            frame,
+            metadata=about(
+                frame,
+                as_of=freeze.as_of.isoformat(),
+                freeze="a plan; nothing is frozen while the hand-off's door is closed"
+                if freeze.number == PLAN
+                else f"number {freeze.number}",
+            ),
+        )
+
+    return billing_inputs
+
+
+def _before_the_first_month(
+    context: AssetExecutionContext, site: Site, month: BillingMonth
+) -> Output[pd.DataFrame]:
+    first = site.policy.first_billing_month()
+    says = (
+        f"Nothing is billed: {month} is before {first}, the first billing month."
+        if first
+        else "Nothing is billed: no service has a first_billing_month yet. Set [services.1] first_billing_month."
+    )
+    context.log.warning(says)
+    site.months.note(context.run_id, {"says": says})
+    nothing = empty(FROZEN_TABLES)
+    return Output(nothing, metadata=about(nothing, says=says))
+
+
+def _freeze_of(frozen: pd.DataFrame, month: BillingMonth) -> Freeze:
+    first = frozen.iloc[0]
+    return Freeze(month, int(first["freeze_number"]), first["sha256"], first["as_of"].to_pydatetime(), decided=False)
+
+
+def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset billing/line_items. Its inputs are the decisions of every service there is."""
+
+    @asset(
+        key=["billing", "line_items"],
+        partitions_def=months,
+        group_name="billing",
+        owners=[OWNER],
+        kinds={"sql", "pandas"},
+        description=(
+            "One row per line item of the month, those billed before this run included. New ones are in the ledger with "
+            "this run; while the hand-off's door is closed they are a plan."
+        ),
+        metadata={"dagster/column_schema": column_schema(MONTH_LINES)},
+        ins={
+            "frozen": AssetIn(key=["billing", "inputs"]),
+            **{f"service_{service.code}": AssetIn(key=list(service.decisions_asset)) for service in REGISTRY},
+        },
+    )
+    def billing_line_items(
+        context: AssetExecutionContext, site: ResourceParam[Site], frozen: pd.DataFrame, **decisions: pd.DataFrame
+    ) -> Output[pd.DataFrame]:
+        """Bill what is owed and not billed yet."""
+        month = month_of(context)
+        if frozen.empty:
+            nothing = empty(MONTH_LINES)
+            return Output(nothing, metadata=about(nothing))
+        freeze = _freeze_of(frozen, month)
+        with readable():
+            inputs = site.storage.read_freeze(month, freeze.number)
+            wanted, held = [empty(LINE_ITEMS)], []
+            for service in billing_in(month, site.policy):
+                decided = decisions[f"service_{service.code}"]
+                mine = decided[decided["freeze_number"] == freeze.number]
+                wanted.append(service.line_items(mine, inputs))
+                held.append(mine[mine["outcome"] == HELD].assign(service_code=service.code))
+            lines = LINE_ITEMS.validate(pd.concat([part for part in wanted if len(part)] or wanted[:1]))
+            held_back = pd.concat(held, ignore_index=True)
+            new = lines[not_billed_yet(lines, site.ledger.line_item_keys(month))]
+            if site.hands_off:
+                new_keys = _commit(context, site, freeze, inputs.frames["service_instances"], lines, held_back)
+                frame = _month_lines(site, month, new_keys)
+            else:
+                frame = pd.concat(
+                    [part for part in (_plan(new), _month_lines(site, month, set())) if len(part)]
+                    or [empty(MONTH_LINES)],
+                    ignore_index=True,
+                )
+        everything = pd.concat(list(decisions.values()), ignore_index=True)
+        fresh = frame[frame["is_new"] == 1]
+        facts = {
+            "seen": len(everything),
+            "owed": int((everything["outcome"] == OWED).sum()),
+            "billed": len(fresh),
+            "already_billed": int((everything["outcome"] == OWED).sum()) - len(fresh),
+            "amount": str(sum(fresh["amount"], start=0)),
+            "held_back": everything.loc[everything["outcome"] == HELD, "why"].value_counts().to_dict(),
+            "lines_of_month": len(frame),
+        }
+        site.months.note(context.run_id, facts)
+        return Output(MONTH_LINES.validate(frame), metadata=about(frame, **{k: str(v) for k, v in facts.items()}))
+
+    return billing_line_items
+
+
+def _commit(
+    context: AssetExecutionContext,
+    site: Site,
+    freeze: Freeze,
+    known_instances: pd.DataFrame,
+    lines: pd.DataFrame,
+    held: pd.DataFrame,
+) -> set[str]:
+    """Write the freeze's lines to the ledger, and return the billing ids that are new with this run."""
+    before = set(site.ledger.line_item_keys(freeze.month)["billing_id"])
+    messages = (
+        []
+        if held.empty
+        else [held_back_message(held, freeze.month, freeze.number, freeze.as_of, site.policy, site.templates)]
+    )
+    written = site.months.commit_decision(
+        freeze,
+        new_service_instances(lines, known_instances),
+        lines,
+        held,
+        messages,
+        run_id=context.run_id,
+        now=site.clock.now(),
+    )
+    site.months.note(context.run_id, {"service_instances_made": written.service_instances})
+    return set(lines["billing_id"]) - before if written.lines else set()
+
+
+def _plan(new: pd.DataFrame) -> pd.DataFrame:
+    return new.assign(
+        status=pd.Series("planned", index=new.index, dtype="string"), is_new=pd.Series(1, index=new.index, dtype="Int64")
+    )
+
+
+def _month_lines(site: Site, month: BillingMonth, new: set[str]) -> pd.DataFrame:
+    """Return the month's lines as the ledger has them (schema MONTH_LINES)."""
+    states = site.ledger.line_item_states(month=month)
+    if states.empty:
+        return empty(MONTH_LINES)
+    instances = site.ledger.service_instances().set_index("service_instance_id")["identifier"]
+    states = states.assign(
+        identifier=states["service_instance_id"].map(instances), is_new=states["billing_id"].isin(new).astype("Int64")
+    )
+    frame = states[list(MONTH_LINES.columns)]
+    plain = {name: str(column.dtype) for name, column in MONTH_LINES.columns.items() if str(column.dtype) != "object"}
+    return frame.astype(plain)
+
+
+def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset billing/handoff."""
+
+    @asset(
+        key=["billing", "handoff"],
+        partitions_def=months,
+        group_name="billing",
+        owners=[OWNER],
+        kinds={"excel"},
+        description=(
+            "One row per spreadsheet handed off to the fiscal team for the month. It is committed together with its mail; "
+            "while the door is closed, or an approval is awaited, it is a preview that nobody is sent."
+        ),
+        metadata={"dagster/column_schema": column_schema(HANDOFFS)},
+        ins={"lines": AssetIn(key=["billing", "line_items"]), "frozen": AssetIn(key=["billing", "inputs"])},
+    )
+    def billing_handoff(
+        context: AssetExecutionContext,
+        site: ResourceParam[Site],
+        as_of: AsOf,
+        lines: pd.DataFrame,
+        frozen: pd.DataFrame,
+    ) -> Output[pd.DataFrame]:
+        """Commit the month's drafts as one batch with its mail."""
+        month = month_of(context)
+        if frozen.empty:
+            nothing = empty(HANDOFFS)
+            return Output(nothing, metadata=about(nothing))
+        with readable():
+            at = as_of_of(context, as_of)
+            if not site.hands_off:
+                frame, more = _preview(site, month, lines[lines["is_new"] == 1], at, "preview")
+            elif site.policy.approval_before_handoff and site.months.approved_by(month) is None and len(
+                drafts := site.months.drafts(month)
+            ):
+                frame, more = _preview(site, month, drafts, at, AWAITING_APPROVAL)
+                more["approve"] = f'rcbill approve {month} --why "..."'
+            else:
+                frame, more = _hand_off(context, site, month, at)
+        site.months.note(context.run_id, {key: str(value) for key, value in more.items()})
+        return Output(frame, metadata=about(frame, **more))
+
+    return billing_handoff
+
+
+def _publish(site: Site, month: BillingMonth, number: int, lines: pd.DataFrame, as_of: Any) -> tuple[Invoice, Published]:
+    subject = f"REDCap line items, {month.label} {month.year}"
+    invoice = Invoice(subject, month, number, as_of, lines)
+    return invoice, FiscalXlsx().publish(invoice)
+
+
+def _preview(
+    site: Site, month: BillingMonth, lines: pd.DataFrame, as_of: Any, status: str
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    invoice, file = _publish(site, month, 0, lines, as_of)
+    path = site.storage.handoff_file(month, file.file_name, preview=True)
+    write_whole(path, file.content)
+    frame = _handoff_frame([(str(month), 0, file.file_name, len(lines), invoice.total, status)])
+    return frame, {"file": MetadataValue.path(str(path)), "handoff": status}
+
+
+def _hand_off(
+    context: AssetExecutionContext, site: Site, month: BillingMonth, as_of: Any
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def make(drafts: pd.DataFrame, number: int) -> tuple[Message, str]:
+        invoice, file = _publish(site, month, number, drafts, as_of)
+        return handoff_message(invoice, file, site.policy, site.templates), file.file_name
+
+    batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run_id, now=site.clock.now())
+    more: dict[str, Any] = {"handoff": "nothing to hand off" if batch is None else f"number {batch.number}"}
+    # From the ledger's bytes, so that a run that was killed here is made whole by the next one.
+    for name, content in site.months.handoff_files(month):
+        path = site.storage.handoff_file(month, name)
+        if not path.exists():
+            write_whole(path, content)
+        more["file"] = MetadataValue.path(str(path))
+    return _handoff_frame(site.months.handoffs(month)), more
+
+
+def _handoff_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    if not rows:
+        return empty(HANDOFFS)
+    frame = pd.DataFrame(rows, columns=list(HANDOFFS.columns))
+    return frame.astype(
+        {name: str(column.dtype) for name, column in HANDOFFS.columns.items() if str(column.dtype) != "object"}
+    )

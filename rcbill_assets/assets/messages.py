@@ -1,0 +1,90 @@
+"""messages/*: what waits to be sent, and what became of it."""
+
+import pandas as pd
+from dagster import (
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    Failure,
+    Output,
+    PartitionsDefinition,
+    ResourceParam,
+    asset,
+)
+
+from rcbill_assets.assets.describe import about, column_schema
+from rcbill_assets.assets.run import OWNER, month_of, readable
+from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED
+from rcbill_assets.resources.post_office import deliver
+from rcbill_assets.resources.site import Site
+from rcbill_assets.schemas.handoff import MESSAGES
+from rcbill_assets.schemas.intake import empty
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    if frame.empty:
+        return empty(MESSAGES)
+    return frame[list(MESSAGES.columns)].astype(
+        {name: str(column.dtype) for name, column in MESSAGES.columns.items()}
+    )
+
+
+def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset messages/outbox."""
+
+    @asset(
+        key=["messages", "outbox"],
+        partitions_def=months,
+        group_name="messages",
+        owners=[OWNER],
+        kinds={"sql"},
+        description="One row per message and recipient that is recorded and waits to be sent when the run looks.",
+        metadata={"dagster/column_schema": column_schema(MESSAGES)},
+        ins={"handoff": AssetIn(key=["billing", "handoff"])},
+    )
+    def messages_outbox(site: ResourceParam[Site], handoff: pd.DataFrame) -> Output[pd.DataFrame]:
+        """Show what waits."""
+        with readable():
+            overview = site.outbox.overview()
+        waiting = _typed(overview[overview["status"].isin(["recorded", "sending"])])
+        return Output(waiting, metadata=about(waiting))
+
+    return messages_outbox
+
+
+def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset messages/sent."""
+
+    @asset(
+        key=["messages", "sent"],
+        partitions_def=months,
+        group_name="messages",
+        owners=[OWNER],
+        kinds={"email"},
+        description=(
+            "One row per message and recipient that this run took to the mail server, with what became of it. The items "
+            "of a hand-off become `sent` when the server has accepted it."
+        ),
+        metadata={"dagster/column_schema": column_schema(MESSAGES)},
+        ins={"waiting": AssetIn(key=["messages", "outbox"])},
+    )
+    def messages_sent(
+        context: AssetExecutionContext, site: ResourceParam[Site], waiting: pd.DataFrame
+    ) -> Output[pd.DataFrame]:
+        """Send what waits, and end the run in the ledger."""
+        month = month_of(context)
+        with readable():
+            delivery = deliver(site.outbox, site.mailer, site.clock, context.run_id)
+            overview = site.outbox.overview()
+            sent = _typed(overview[overview["id"].isin(delivery.tried)])
+            site.months.note(
+                context.run_id, {"messages_accepted": len(delivery.accepted), "items_sent": delivery.items_sent}
+            )
+            problem = delivery.failure()
+            if problem is not None:
+                raise Failure(problem)
+            waits = site.hands_off and site.months.to_hand_off(month)[0] > 0
+            site.months.end_run(context.run_id, AWAITING_APPROVAL if waits else FINISHED, site.clock.now())
+        return Output(sent, metadata=about(sent, items_sent=delivery.items_sent))
+
+    return messages_sent

@@ -1,0 +1,33 @@
+"""The run of an asset: its month, its `as_of`, its id; and how a readable error ends a step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.errors import RcbillError
+from rcbill_assets.resources.clock import AsOf, resolve_as_of
+
+OWNER = "team:redcap"
+JOB = "monthly_billing"
+
+
+def month_of(context: AssetExecutionContext | AssetCheckExecutionContext) -> BillingMonth:
+    """Return the billing month of the run's partition."""
+    return BillingMonth.parse(context.run.tags["dagster/partition"])
+
+
+def as_of_of(context: AssetExecutionContext, configured: AsOf) -> datetime:
+    """Return the run's `as_of`, written to its tags the first time."""
+    return resolve_as_of(context.instance, context.run, configured.as_of)
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """End a step with the sentence of an error that is meant for people, without a traceback through our code."""
+    try:
+        yield
+    except RcbillError as error:
+        raise Failure(str(error), allow_retries=True) from None

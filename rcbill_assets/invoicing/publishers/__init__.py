@@ -1,0 +1,1 @@
+"""Publishers: each takes a generic invoice out in one shape. Pure."""

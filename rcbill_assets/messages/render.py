@@ -1,0 +1,43 @@
+"""Templates to messages (DOMAIN.md section 10). A site can replace any template by one of the same name. Pure but for
+reading the template files.
+
+The first line of a template is `Subject: ...`, the rest the text of the mail.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2.loaders import BaseLoader
+
+from rcbill_assets.errors import SettingsError
+
+
+class Templates:
+    """The house's templates, with a site's own before them."""
+
+    def __init__(self, own: Path | None = None) -> None:
+        loaders: list[BaseLoader] = [FileSystemLoader(own)] if own is not None else []
+        loaders.append(PackageLoader("rcbill_assets.messages"))
+        # Plain text: nothing is escaped, and what a template does not know is an error instead of a hole in a mail.
+        self._environment = Environment(  # noqa: S701 - the templates are text/plain, not HTML
+            loader=ChoiceLoader(loaders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )  # fmt: skip
+        self._environment.filters["money"] = money
+
+    def render(self, name: str, **values: Any) -> tuple[str, str]:
+        """Return subject and text of a template (its name without `.txt.j2`)."""
+        text = self._environment.get_template(f"{name}.txt.j2").render(**values)
+        head, _, body = text.partition("\n")
+        if not head.startswith("Subject: "):
+            raise SettingsError(f"The first line of the template {name}.txt.j2 must be `Subject: ...`.")
+        return " ".join(head.removeprefix("Subject: ").split()), body.lstrip("\n")
+
+
+def money(value: Decimal) -> str:
+    """Return an amount as people read it: 41,250.00."""
+    return f"{value:,.2f}"

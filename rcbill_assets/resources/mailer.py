@@ -1,0 +1,138 @@
+"""Taking a recorded message to a mail server, or to a file (DESIGN.md section 4, third door).
+
+What belongs here: the mail's bytes, and what the server says of them. When and what is sent is the outbox's.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Mapping
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Protocol
+
+from rcbill_assets.errors import MailRefusedError, MailUnavailableError, without_secrets
+from rcbill_assets.files import write_whole
+from rcbill_assets.messages.message import Message
+from rcbill_assets.policy import Mail
+
+
+class Mailer(Protocol):
+    """What takes mail."""
+
+    def send(self, message: Message) -> Mapping[str, str]:
+        """Hand the message over; return the recipients refused and why, when others were accepted.
+
+        MailRefusedError: refused for good, nobody has it. MailUnavailableError: not now, or not known.
+        """
+
+
+def as_mail(message: Message) -> EmailMessage:
+    """Return the mail: the same bytes on every try."""
+    mail = EmailMessage(policy=SMTP.clone(max_line_length=200))
+    mail["Message-ID"] = message.message_id
+    mail["Date"] = format_datetime(message.dated)
+    mail["From"] = message.sender
+    mail["To"] = ", ".join(message.to)
+    if message.cc:
+        mail["Cc"] = ", ".join(message.cc)
+    if message.reply_to:
+        mail["Reply-To"] = message.reply_to
+    mail["Subject"] = message.subject
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(message.body)
+    for file in message.attachments:
+        main, _, sub = file.media_type.partition("/")
+        mail.add_attachment(file.content, maintype=main, subtype=sub, filename=file.file_name)
+    # A boundary that follows from the message: a random one would make every try another mail.
+    if mail.is_multipart():
+        mail.set_boundary("=_" + message.message_id.strip("<>").partition("@")[0])
+    return mail
+
+
+class EmlFolder:
+    """Writes each mail as a file of its own; a mail counts as accepted when its file is whole under its name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path_of(self, message: Message) -> Path:
+        """Return where a message's file is, or will be."""
+        readable = f"{message.dated:%Y-%m-%d}-{message.template}-{message.period}-{message.recipient}"
+        safe = "".join(letter if letter.isalnum() or letter in "-_.@" else "_" for letter in readable)[:120]
+        return self.folder / f"{safe}-{message.message_id.strip('<>').partition('@')[0][-12:]}.eml"
+
+    def send(self, message: Message) -> Mapping[str, str]:
+        """Write the file; nothing when it is there already."""
+        path = self.path_of(message)
+        if not path.exists():
+            try:
+                write_whole(path, as_mail(message).as_bytes())
+            except OSError as error:
+                raise MailUnavailableError(
+                    f"The mail folder {self.folder} cannot be written ({error.strerror}): check that it exists and who may write it."
+                ) from None
+        return {}
+
+
+class SmtpServer:
+    """Hands each mail to an SMTP server."""
+
+    def __init__(self, settings: Mail, password: str | None) -> None:
+        self._settings = settings
+        self._password = password
+        self._place = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
+
+    def send(self, message: Message) -> Mapping[str, str]:
+        """Send it over a connection of its own, TLS verified where the site asks for TLS."""
+        mail = as_mail(message)
+        everybody = [*message.to, *message.cc]
+        try:
+            with self._connect() as server:
+                refused = server.send_message(mail, from_addr=message.sender, to_addrs=everybody)
+        except smtplib.SMTPRecipientsRefused as error:
+            self._raise_for(error.recipients)
+            raise AssertionError("unreachable: the line above raises") from None
+        except smtplib.SMTPAuthenticationError:
+            raise MailUnavailableError(
+                f"{self._place} refuses the user name or password: check [mail] smtp_username and RCBILL_SMTP_PASSWORD."
+            ) from None
+        except smtplib.SMTPResponseException as error:
+            says = f"{self._place} answers {error.smtp_code}: {self._clean(error.smtp_error)}"
+            if error.smtp_code >= 500:
+                raise MailRefusedError(f"{says}. Mend what it names, then `rcbill outbox retry`.") from None
+            raise MailUnavailableError(f"{says}. The message stays in the outbox for the next run.") from None
+        except (smtplib.SMTPException, OSError) as error:
+            raise MailUnavailableError(
+                f"{self._place} does not take mail ({self._clean(str(error)) or type(error).__name__}): check that it runs and "
+                "that [mail] smtp_host, smtp_port and smtp_security are right. The message stays in the outbox."
+            ) from None
+        return {address: f"{code} {self._clean(text)}" for address, (code, text) in refused.items()}
+
+    def _connect(self) -> smtplib.SMTP:
+        chosen = self._settings
+        context = ssl.create_default_context()
+        if chosen.smtp_security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                chosen.smtp_host, chosen.smtp_port, timeout=chosen.smtp_timeout_seconds, context=context
+            )
+        else:
+            server = smtplib.SMTP(chosen.smtp_host, chosen.smtp_port, timeout=chosen.smtp_timeout_seconds)
+        if chosen.smtp_security == "starttls":
+            server.starttls(context=context)
+        if chosen.smtp_username:
+            server.login(chosen.smtp_username, self._password or "")
+        return server
+
+    def _raise_for(self, recipients: Mapping[str, tuple[int, bytes]]) -> None:
+        says = "; ".join(f"{address}: {code} {self._clean(text)}" for address, (code, text) in recipients.items())
+        if all(code >= 500 for code, _ in recipients.values()):
+            raise MailRefusedError(f"{self._place} refuses every recipient ({says}): mend the addresses in [mail].")
+        raise MailUnavailableError(f"{self._place} takes no recipient now ({says}). The message stays in the outbox.")
+
+    def _clean(self, text: bytes | str) -> str:
+        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return without_secrets(" ".join(plain.split()), (self._password or "",))

@@ -1,0 +1,75 @@
+"""The site as a run sees it: its policy and the doors, opened where they are used.
+
+One resource, so that what belongs together (a ledger, its outbox, its storage) cannot be mixed up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rcbill_assets.ledger.months import Months
+from rcbill_assets.ledger.outbox import Outbox
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.messages.render import Templates
+from rcbill_assets.policy import Policy
+from rcbill_assets.resources.clock import Clock, SystemClock
+from rcbill_assets.resources.mailer import EmlFolder, Mailer, SmtpServer
+from rcbill_assets.resources.redcap_db import RedcapDb
+from rcbill_assets.resources.storage import Storage
+from rcbill_assets.settings import Settings
+
+
+@dataclass
+class Site:
+    """Everything a run of a site reaches for. Nothing is connected before it is used."""
+
+    settings: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def policy(self) -> Policy:
+        """What the site chose."""
+        return self.settings.policy
+
+    @cached_property
+    def redcap(self) -> RedcapDb:
+        """REDCap's database."""
+        return RedcapDb(self.settings.redcap_url)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The billing ledger."""
+        return Ledger(self.settings.billing_url)
+
+    @cached_property
+    def months(self) -> Months:
+        """The ledger's billing months."""
+        return Months(self.ledger)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """The ledger's outbox."""
+        return Outbox(self.ledger)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """The site's files."""
+        return Storage(self.settings.home)
+
+    @cached_property
+    def templates(self) -> Templates:
+        """The texts of its mail."""
+        return Templates(self.settings.templates)
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        """What takes its mail."""
+        if self.policy.mail.transport == "smtp":
+            return SmtpServer(self.policy.mail, self.settings.smtp_password)
+        return EmlFolder(self.storage.outbox)
+
+    @property
+    def hands_off(self) -> bool:
+        """Whether the door of the hand-off is open: lines go to the ledger and files to the fiscal team."""
+        return self.policy.doors.handoff == "send"

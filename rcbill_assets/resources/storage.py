@@ -1,0 +1,127 @@
+"""Files of the pipeline under the site's home: freezes of billing months, hand-off files, frames of assets.
+
+A freeze is a folder that appears whole, by one rename: the first one wins, and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+
+from rcbill_assets.calendar import BillingMonth, parse_instant
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.files import write_whole
+from rcbill_assets.policy import Policy
+from rcbill_assets.services.base import FrozenInputs
+
+MANIFEST = "manifest.json"
+PLAN = 0  # the number of the inputs of a plan, which are looked at and never billed from
+
+
+def to_parquet(frame: pd.DataFrame) -> bytes:
+    """Return a frame as parquet; Decimals, days and instants keep their types."""
+    buffer = BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The folders under a site's home."""
+
+    home: Path
+
+    @property
+    def assets(self) -> Path:
+        """Frames of assets, for the UI and for later steps."""
+        return self.home / "storage" / "assets"
+
+    @property
+    def outbox(self) -> Path:
+        """Mails written as files."""
+        return self.home / "outbox"
+
+    def handoff_file(self, month: BillingMonth, name: str, *, preview: bool = False) -> Path:
+        """Return where a hand-off's file lies; a preview lies apart."""
+        return self.home / "handoff" / ("preview" if preview else str(month)) / name
+
+    def freeze_folder(self, month: BillingMonth, number: int) -> Path:
+        """Return the folder of a freeze."""
+        return self.home / "storage" / "freezes" / str(month) / ("plan" if number == PLAN else str(number))
+
+    def freeze(self, inputs: FrozenInputs) -> str:
+        """Write a freeze unless it is there, and return the hash of the one that is there now."""
+        target = self.freeze_folder(inputs.month, inputs.number)
+        if not (target / MANIFEST).is_file():
+            self._write(inputs, target)
+        return _hash_of(target / MANIFEST)
+
+    def _write(self, inputs: FrozenInputs, target: Path) -> None:
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+        try:
+            hashes = {}
+            for name, frame in inputs.frames.items():
+                content = to_parquet(frame)
+                hashes[name] = hashlib.sha256(content).hexdigest()
+                write_whole(temporary / f"{name}.parquet", content)
+            manifest = {
+                "month": str(inputs.month),
+                "number": inputs.number,
+                "as_of": inputs.as_of.isoformat(),
+                "only": None if inputs.only is None else {code: sorted(ids) for code, ids in inputs.only.items()},
+                "policy": inputs.policy.as_dict(),
+                "frames": hashes,
+            }
+            write_whole(temporary / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+            if inputs.number == PLAN and target.exists():
+                target.rename(temporary.with_name(temporary.name + ".old"))
+            try:
+                temporary.rename(target)
+            except OSError:
+                # Another run's is there, and wins; a folder that is not empty cannot be renamed over.
+                if not (target / MANIFEST).is_file():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.with_name(temporary.name + ".old"), ignore_errors=True)
+
+    def read_freeze(self, month: BillingMonth, number: int) -> FrozenInputs:
+        """Return a freeze as it was written; LedgerError when it is not there or was changed."""
+        folder = self.freeze_folder(month, number)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            frames = {}
+            for name, expected in manifest["frames"].items():
+                content = (folder / f"{name}.parquet").read_bytes()
+                if hashlib.sha256(content).hexdigest() != expected:
+                    raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")
+                frames[name] = pd.read_parquet(BytesIO(content))
+        except OSError as error:
+            raise LedgerError(
+                f"Freeze {number} of {month} cannot be read at {folder} ({error.strerror}): the storage was moved or emptied; "
+                "bring it back, since a month is billed from its first freeze."
+            ) from None
+        only: Mapping[str, frozenset[str]] | None = None
+        if manifest["only"] is not None:
+            only = {code: frozenset(ids) for code, ids in manifest["only"].items()}
+        return FrozenInputs(
+            month=month,
+            number=number,
+            as_of=parse_instant(manifest["as_of"]),
+            policy=Policy.model_validate(manifest["policy"]),
+            frames=frames,
+            only=only,
+        )
+
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

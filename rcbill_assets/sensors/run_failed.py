@@ -1,0 +1,45 @@
+"""A run that fails is told to the REDCap team, through the outbox like every other message."""
+
+from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
+
+from rcbill_assets.errors import RcbillError, without_secrets
+from rcbill_assets.messages.compose import run_failed_message
+from rcbill_assets.resources.post_office import deliver
+from rcbill_assets.resources.site import Site
+
+
+def run_failed_sensor(site: Site) -> SensorDefinition:
+    """Return the sensor that notifies of failed runs."""
+
+    @run_failure_sensor(
+        name="run_failed",
+        default_status=DefaultSensorStatus.RUNNING,
+        description="Mails the REDCap team when a run has failed: which, for what month, and the sentence that says why.",
+    )
+    def run_failed(context: RunFailureSensorContext) -> None:
+        run = context.dagster_run
+        now = site.clock.now()
+        message = run_failed_message(
+            run.run_id, run.job_name, run.tags.get("dagster/partition", ""), _why(context), now, site.policy, site.templates
+        )
+        try:
+            site.outbox.record(message, run_id=run.run_id, now=now)
+            deliver(site.outbox, site.mailer, site.clock, run.run_id)
+        except RcbillError as error:
+            # The ledger may be what failed: the sensor's tick then says so in the UI.
+            raise RuntimeError(f"The failure of run {run.run_id} could not be told: {error}") from None
+
+    return run_failed
+
+
+def _why(context: RunFailureSensorContext) -> str:
+    """Return the sentences of the steps that failed, without tracebacks and secrets."""
+    sentences = []
+    for event in context.get_step_failure_events():
+        failure = event.step_failure_data
+        text = failure.user_failure_data.description if failure.user_failure_data else None
+        if text is None and failure.error is not None:
+            cause = failure.error.cause or failure.error
+            text = cause.message.strip()
+        sentences.append(f"{event.step_key}: {text or 'no reason is known'}")
+    return without_secrets("\n".join(sentences) or context.failure_event.message or "No reason is known.")

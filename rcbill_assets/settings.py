@@ -1,0 +1,115 @@
+"""Where a site's choices come from: a TOML file for the policy and the places, the environment for secrets.
+
+Nothing else in the house reads the environment. A password in the file is refused: files are shown, copied and kept.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.engine import URL
+
+from rcbill_assets.errors import SettingsError
+from rcbill_assets.ledger.engine import parse_url
+from rcbill_assets.policy import Policy
+
+CONFIG_VARIABLE = "RCBILL_CONFIG"
+DEFAULT_CONFIG = "rcbill.toml"
+PLACES = ("home", "redcap_url", "billing_url", "templates")
+
+# Secret -> the variable that holds it.
+REDCAP_PASSWORD = "RCBILL_REDCAP_PASSWORD"  # noqa: S105 - a variable's name
+BILLING_PASSWORD = "RCBILL_BILLING_PASSWORD"  # noqa: S105 - a variable's name
+SMTP_PASSWORD = "RCBILL_SMTP_PASSWORD"  # noqa: S105 - a variable's name
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A site's policy and places. URLs carry their passwords and are never shown: `repr` leaves them out."""
+
+    policy: Policy
+    home: Path
+    redcap_url: str = field(repr=False)
+    billing_url: str = field(repr=False)
+    smtp_password: str | None = field(repr=False, default=None)
+    templates: Path | None = None
+    source: Path | None = None
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file that RCBILL_CONFIG names, else `rcbill.toml` where one is; SettingsError says what to mend.
+
+    Without any file: the defaults, all doors closed, nothing billed, everything under `var/`.
+    """
+    environment = os.environ if environment is None else environment
+    named = environment.get(CONFIG_VARIABLE)
+    path = Path(named or DEFAULT_CONFIG).absolute()
+    if not path.is_file():
+        if named:
+            raise SettingsError(f"{CONFIG_VARIABLE} names {path}, which is not there: write it, or unset the variable.")
+        return _settings({}, Path.cwd() / "var", None, environment)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not whole TOML ({error}): mend that place; rcbill.example.toml shows the form.") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({error.strerror}): check who may read it.") from None
+    return _settings(content, path.parent / "var", path, environment)
+
+
+def _settings(content: dict[str, Any], home: Path, source: Path | None, environment: Mapping[str, str]) -> Settings:
+    where = source or Path(DEFAULT_CONFIG)
+    places = content.pop("places", {})
+    unknown = sorted(set(places) - set(PLACES)) if isinstance(places, dict) else ["places"]
+    if unknown:
+        raise SettingsError(f"{where}: [places] knows no {', '.join(unknown)}; it knows {', '.join(PLACES)}.")
+    base = where.absolute().parent
+    home = (base / places["home"]).absolute() if "home" in places else home
+    try:
+        policy = Policy.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError(f"{where}: {_first_mistake(error)}") from None
+    redcap = places.get("redcap_url", f"sqlite:///{home / 'redcap.db'}")
+    billing = places.get("billing_url", f"sqlite:///{home / 'ledger.db'}")
+    return Settings(
+        policy=policy,
+        home=home,
+        redcap_url=_with_password(redcap, "redcap_url", REDCAP_PASSWORD, base, where, environment),
+        billing_url=_with_password(billing, "billing_url", BILLING_PASSWORD, base, where, environment),
+        smtp_password=environment.get(SMTP_PASSWORD),
+        templates=(base / places["templates"]).absolute() if "templates" in places else None,
+        source=source,
+    )
+
+
+def _with_password(
+    text: str, name: str, variable: str, base: Path, where: Path, environment: Mapping[str, str]
+) -> str:
+    """Return the URL with the password of the environment, and a SQLite file relative to the settings file."""
+    url: URL = parse_url(text, f"[places] {name} in {where}")
+    if url.password:
+        raise SettingsError(f"{where}: [places] {name} holds a password: take it out and set {variable} in the environment.")
+    if url.get_backend_name() == "sqlite":
+        if url.database and url.database != ":memory:":
+            url = url.set(database=str(base / url.database))
+    elif variable in environment:
+        url = url.set(password=environment[variable])
+    return url.render_as_string(hide_password=False)
+
+
+def _first_mistake(error: ValidationError) -> str:
+    """Return one sentence for the first thing that is wrong, with how many more there are."""
+    mistakes = error.errors(include_url=False, include_input=False)
+    first = mistakes[0]
+    place = ".".join(str(part) for part in first["loc"])
+    says = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        says = "is not a setting there is; rcbill.example.toml lists those"
+    more = f" ({len(mistakes) - 1} more after this one.)" if len(mistakes) > 1 else ""
+    return f"{place}: {says}.{more}"
