@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagster import Definitions
+from dagster import Definitions, JobDefinition
 
 from rcbill_assets import asset_checks, jobs, partitions, schedules
 from rcbill_assets.assets import billing, messages, people, projects, redcap
@@ -42,3 +42,8 @@ def build_definitions(site: Site | None = None) -> Definitions:
 
 
 defs = build_definitions()
+
+
+def monthly_billing_job() -> JobDefinition:
+    """Return the job of `defs`, for commands that run it (Dagster wants a function it can find again)."""
+    return defs.resolve_job_def("monthly_billing")

@@ -286,8 +286,9 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 more["approve"] = f'rcbill approve {month} --why "..."'
             else:
                 frame, more = _hand_off(context, site, month, at)
-        site.months.note(context.run_id, {key: str(value) for key, value in more.items()})
-        return Output(frame, metadata=about(frame, **more))
+        site.months.note(context.run_id, more)
+        shown = {**more, "file": MetadataValue.path(more["file"])} if "file" in more else more
+        return Output(frame, metadata=about(frame, **shown))
 
     return billing_handoff
 
@@ -300,29 +301,29 @@ def _publish(site: Site, month: BillingMonth, number: int, lines: pd.DataFrame, 
 
 def _preview(
     site: Site, month: BillingMonth, lines: pd.DataFrame, as_of: Any, status: str
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, str]]:
     invoice, file = _publish(site, month, 0, lines, as_of)
     path = site.storage.handoff_file(month, file.file_name, preview=True)
     write_whole(path, file.content)
     frame = _handoff_frame([(str(month), 0, file.file_name, len(lines), invoice.total, status)])
-    return frame, {"file": MetadataValue.path(str(path)), "handoff": status}
+    return frame, {"file": str(path), "handoff": status}
 
 
 def _hand_off(
     context: AssetExecutionContext, site: Site, month: BillingMonth, as_of: Any
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> tuple[pd.DataFrame, dict[str, str]]:
     def make(drafts: pd.DataFrame, number: int) -> tuple[Message, str]:
         invoice, file = _publish(site, month, number, drafts, as_of)
         return handoff_message(invoice, file, site.policy, site.templates), file.file_name
 
     batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run_id, now=site.clock.now())
-    more: dict[str, Any] = {"handoff": "nothing to hand off" if batch is None else f"number {batch.number}"}
+    more = {"handoff": "nothing to hand off" if batch is None else f"number {batch.number}"}
     # From the ledger's bytes, so that a run that was killed here is made whole by the next one.
     for name, content in site.months.handoff_files(month):
         path = site.storage.handoff_file(month, name)
         if not path.exists():
             write_whole(path, content)
-        more["file"] = MetadataValue.path(str(path))
+        more["file"] = str(path)
     return _handoff_frame(site.months.handoffs(month)), more
 
 

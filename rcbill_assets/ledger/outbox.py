@@ -236,28 +236,29 @@ def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: da
         .where(later.c.line_item_id == newest.c.line_item_id, later.c.number > newest.c.number)
         .exists()
     )
-    event_type = t.line_item_events.c.at.type
-    values = {
-        "line_item_id": newest.c.line_item_id,
-        "number": newest.c.number + 1,
-        "prior_number": newest.c.number,
-        "prior_status": newest.c.status,
-        "status": sa.literal("sent"),
-        "kind": sa.literal("sent"),
-        "sender": sa.literal(recorded.message.sender),
-        "recipient": sa.literal(recorded.message.to[0]),
-        "at": sa.literal(now, event_type),
-        "who": sa.literal("monthly_billing"),
-        "why": sa.literal("The mail server accepted the hand-off."),
-        "source": sa.literal(run_id),
-    }
     query = (
-        sa.select(*values.values())
+        sa.select(newest.c.line_item_id, newest.c.number, newest.c.status)
         .select_from(t.handoff_lines)
         .join(newest, newest.c.line_item_id == t.handoff_lines.c.line_item_id)
         .where(t.handoff_lines.c.handoff_id == recorded.handoff_id, newest.c.status == "draft", is_newest)
     )
-    rows = connection.execute(query).all()
-    if rows:
-        connection.execute(t.line_item_events.insert(), [dict(zip(values, row, strict=True)) for row in rows])
-    return len(rows)
+    events = [
+        {
+            "line_item_id": line_item_id,
+            "number": number + 1,
+            "prior_number": number,
+            "prior_status": status,
+            "status": "sent",
+            "kind": "sent",
+            "sender": recorded.message.sender,
+            "recipient": recorded.message.to[0],
+            "at": now,
+            "who": "monthly_billing",
+            "why": "The mail server accepted the hand-off.",
+            "source": run_id,
+        }
+        for line_item_id, number, status in connection.execute(query)
+    ]
+    if events:
+        connection.execute(t.line_item_events.insert(), events)
+    return len(events)

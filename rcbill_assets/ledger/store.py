@@ -34,8 +34,8 @@ SEEDED = "rcbill: the price list of a new ledger"
 class Ledger:
     """A billing ledger at a URL (SQLite, MariaDB/MySQL or PostgreSQL)."""
 
-    def __init__(self, url: str) -> None:
-        self.engine: Engine = make_engine(url, WHAT)
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self.engine: Engine = make_engine(url, WHAT, read_only=read_only)
 
     @property
     def shown_url(self) -> str:

@@ -1,0 +1,28 @@
+"""All commands, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from rcbill_assets.cli import demo, desk, ledger, replay, run
+
+app = typer.Typer(
+    name="rcbill",
+    help="Bills a REDCap service: what is owed each month, handed to the fiscal team, exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Local variables hold URLs with passwords.
+    pretty_exceptions_show_locals=False,
+)
+app.command("demo")(demo.demo)
+app.command("dev")(run.dev)
+app.command("bill")(run.bill)
+app.command("replay")(replay.replay)
+app.command("why")(run.why)
+app.command("adopt")(ledger.adopt)
+app.command("doctor")(ledger.doctor)
+app.command("approve")(desk.approve)
+app.add_typer(ledger.ledger_app, name="ledger")
+app.add_typer(desk.prices_app, name="prices")
+app.add_typer(desk.exempt_app, name="exempt")
+app.add_typer(desk.outbox_app, name="outbox")

@@ -1,0 +1,92 @@
+"""`rcbill demo`: a make-believe site, billed for last month by the real job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from rcbill_assets.calendar import last_finished_month
+from rcbill_assets.cli.run import DEMO_CONFIG, prepare_dagster_home, print_summary, run_month
+from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
+from rcbill_assets.demo.redcap_site import make_site, write_site
+from rcbill_assets.files import write_whole
+from rcbill_assets.ledger.peer_import import adopt, read_peer
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.resources.clock import SystemClock
+from rcbill_assets.resources.site import Site
+from rcbill_assets.settings import CONFIG_VARIABLE, load_settings
+
+SEED = 7
+ZONE = ZoneInfo("America/New_York")
+
+CONFIG = """\
+# The demo's settings: every door is open, since nothing here is real and mail goes to files.
+time_zone = "{zone}"
+
+[places]
+home = "."
+redcap_url = "sqlite:///redcap.db"
+billing_url = "sqlite:///ledger.db"
+
+[doors]
+handoff = "send"
+owners_mail = "send"
+redcap_writes = "apply"
+
+[services.1]
+first_billing_month = "{month}"
+"""
+
+
+def demo(
+    projects: Annotated[int, typer.Option(help="Projects of the make-believe site.")] = 1000,
+    home: Annotated[Path, typer.Option(help="Folder of the demo.")] = DEMO_CONFIG.parent,
+) -> None:
+    """Make a make-believe site, bill it for last month with the real job, and say what came of it."""
+    now = SystemClock().now()
+    config = (home / "rcbill.toml").absolute()
+    os.environ[CONFIG_VARIABLE] = str(config)
+    os.environ.pop("DAGSTER_HOME", None)
+    if config.is_file():
+        print(f"The demo site is there already ({home}); it is not made again. Delete the folder to start over.")
+    else:
+        _make(projects, home, config)
+    settings = load_settings()
+    site = Site(settings)
+    site.ledger.upgrade()
+    month = last_finished_month(now, site.policy.zone)
+    prepare_dagster_home(settings.home)
+    print(f"Running the job monthly_billing for {month} ...", flush=True)
+    facts = run_month(site, month)
+    print_summary(site, facts)
+    print("\nLook at it: make dev, then http://localhost:3000 (the run, its assets, checks and schedule are there).")
+    if not facts["success"]:
+        raise typer.Exit(1)
+
+
+def _make(projects: int, home: Path, config: Path) -> None:
+    """Make the site, its old billing system, the ledger with what was imported, and last of all the settings.
+
+    Whoever finds the settings finds a whole site; a demo that was killed before is made anew.
+    """
+    folder, now = home.absolute(), SystemClock().now()
+    folder.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob("ledger.db*"):
+        leftover.unlink()
+    today, month = now.astimezone(ZONE).date(), last_finished_month(now, ZONE)
+    print(f"Making a REDCap site of {projects:,} projects ...", flush=True)
+    site = make_site(projects, SEED, today, ZONE.key)
+    write_site(site, f"sqlite:///{folder / 'redcap.db'}")
+    print("Importing what its old billing system left behind into the ledger ...", flush=True)
+    old_billing = f"sqlite:///{folder / 'old-billing.db'}"
+    write_peer_ledger(make_peer_ledger(site, today, SEED), old_billing)
+    ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger.upgrade()
+    report = adopt(ledger, read_peer(old_billing, ZONE), source="the demo's old billing system", who="demo", now=now)
+    write_whole(folder / "old-billing-import.txt", report.text().encode())
+    print(f"  what was imported: {home / 'old-billing-import.txt'}")
+    write_whole(config, CONFIG.format(zone=ZONE.key, month=month).encode())

@@ -1,0 +1,198 @@
+"""Running a month, looking at runs, and asking why."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rcbill_assets.calendar import BillingMonth, last_finished_month
+from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site
+from rcbill_assets.errors import LedgerError, RcbillError
+from rcbill_assets.resources.clock import SystemClock
+from rcbill_assets.resources.site import Site
+from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
+
+DEMO_CONFIG = Path("var") / "demo" / "rcbill.toml"
+DAGSTER_HOME = "DAGSTER_HOME"
+# Telemetry and the sign-up box are off: nothing of a site leaves it.
+DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
+
+
+def prepare_dagster_home(home: Path) -> None:
+    """Name Dagster's folder for this process, unless the environment names one; make it where it is not there."""
+    folder = Path(os.environ.setdefault(DAGSTER_HOME, str(home / "dagster_home")))
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "dagster.yaml"
+    if not config.exists():
+        config.write_text(DAGSTER_YAML, encoding="utf-8")
+
+
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Open the Dagster UI on this site (the demo's, when there is a demo and no rcbill.toml)."""
+    if CONFIG_VARIABLE not in os.environ and not Path(DEFAULT_CONFIG).is_file() and DEMO_CONFIG.is_file():
+        os.environ[CONFIG_VARIABLE] = str(DEMO_CONFIG.absolute())
+    settings = load_settings()
+    prepare_dagster_home(settings.home)
+    print(f"Open http://{'localhost' if host == '127.0.0.1' else host}:{port} (site: {settings.source or 'defaults'})")
+    sys.stdout.flush()
+    arguments = ["dev", "-m", "rcbill_assets.definitions", "-h", host, "-p", str(port)]
+    os.execv(sys.executable, [sys.executable, "-m", "dagster", *arguments])  # noqa: S606 - our own interpreter
+
+
+def bill(
+    month: Annotated[str | None, typer.Argument(help="Billing month, 2026-10; the last finished one by default.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Decide as of this instant, 2026-11-05T12:00:00Z.")] = None,
+) -> None:
+    """Run the job monthly_billing for a month, here and now, on this site's Dagster instance."""
+    site = the_site()
+    at = instant_argument(as_of) if as_of else None
+    chosen = month_argument(month) if month else last_finished_month(at or SystemClock().now(), site.policy.zone)
+    facts = run_month(site, chosen, at.isoformat() if at else None)
+    print_summary(site, facts)
+    if not facts["success"]:
+        raise typer.Exit(1)
+
+
+def run_month(site: Site, month: BillingMonth, as_of: str | None = None) -> dict[str, Any]:
+    """Execute monthly_billing on the persistent instance, telling of each step; return what the ledger tells of the run."""
+    prepare_dagster_home(site.settings.home)
+    from dagster import DagsterInstance, execute_job, reconstructable  # noqa: PLC0415 - a second of import
+
+    from rcbill_assets.definitions import monthly_billing_job  # noqa: PLC0415 - reads the settings when it is loaded
+
+    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if as_of:
+        config["resources"] = {"as_of": {"config": {"as_of": as_of}}}
+    with DagsterInstance.get() as instance:
+        known = {run.run_id for run in instance.get_runs(limit=50)}
+        finished = threading.Event()
+        teller = threading.Thread(target=_tell_steps, args=(instance, known, finished), daemon=True)
+        teller.start()
+        try:
+            with execute_job(
+                reconstructable(monthly_billing_job),
+                instance=instance,
+                run_config=config,
+                tags={"dagster/partition": str(month)},
+                raise_on_error=False,
+            ) as result:
+                run_id, success = result.run_id, result.success
+                reasons = [_reason(event) for event in result.all_events if event.is_failure and event.step_key]
+                reasons += [
+                    event.asset_check_evaluation_data.description or ""
+                    for event in result.all_events
+                    if event.event_type_value == "ASSET_CHECK_EVALUATION"
+                    and event.asset_check_evaluation_data.blocking
+                    and not event.asset_check_evaluation_data.passed
+                ]
+        finally:
+            finished.set()
+            teller.join()
+    return {**site.months.run(run_id), "run_id": run_id, "success": success, "month": str(month), "reasons": reasons}
+
+
+def _reason(event: Any) -> str:
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return str(data.user_failure_data.description)
+    error = data.error.cause or data.error if data.error else None
+    return error.message.strip() if error else f"{event.step_key} failed"
+
+
+def _tell_steps(instance: Any, known: set[str], finished: threading.Event) -> None:
+    """Print each step of the newest run as it ends."""
+    from dagster import DagsterEventType  # noqa: PLC0415 - loaded by the caller
+
+    told: set[str] = set()
+    run_id = None
+    while True:
+        last = finished.wait(0.15)
+        if run_id is None:
+            run_id = next((run.run_id for run in instance.get_runs(limit=3) if run.run_id not in known), None)
+        if run_id is not None:
+            for entry in instance.all_logs(
+                run_id, of_type={DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE}
+            ):
+                event = entry.dagster_event
+                if event is not None and event.step_key and event.step_key not in told:
+                    told.add(event.step_key)
+                    mark = "done  " if event.is_step_success else "FAILED"
+                    print(f"  {mark} {event.step_key.replace('__', '/')}", flush=True)
+        if last:
+            return
+
+
+def print_summary(site: Site, facts: Mapping[str, Any]) -> None:
+    """Print what a billing person wants to know of a run."""
+    month = BillingMonth.parse(facts["month"])
+    print()
+    if facts.get("says"):
+        print(facts["says"])
+    if not facts["success"]:
+        print(f"The run for {month.label} {month.year} has not finished:")
+        for reason in facts["reasons"]:
+            print(f"  {reason}")
+    if "seen" not in facts:
+        return
+    planned = facts.get("mode") == "preview"
+    sums = site.months.lines_per_service(month)
+    print(f"{month.label} {month.year} (fiscal year {month.fiscal_year(site.policy.fiscal_year_first_month)})")
+    print(f"  projects seen          {facts['seen']:>8,}")
+    print(f"  owed this month        {facts['owed']:>8,}")
+    print(f"  already billed before  {facts['already_billed']:>8,}")
+    word = "would be billed now" if planned else "billed by this run"
+    print(f"  {word:<22} {facts['billed']:>8,}   total {float(facts['amount']):,.2f}")
+    held = facts.get("held_back", {})
+    print(f"  held back              {sum(held.values()):>8,}")
+    for why, count in held.items():
+        print(f"    {count} x {why}")
+    for code, (count, amount) in sums.items():
+        print(f"  in the ledger for the month, service {code}: {count:,} lines, {amount:,.2f}")
+    if facts.get("handoff"):
+        print(f"  hand-off: {facts['handoff']}")
+    if facts.get("file"):
+        print(f"  spreadsheet: {_short(facts['file'])}")
+    if facts.get("approve"):
+        print(f"  waits for an approval: {facts['approve']}")
+    if facts.get("messages_accepted"):
+        where = _short(str(site.storage.outbox)) if site.policy.mail.transport == "eml" else site.policy.mail.smtp_host
+        print(f"  mail: {facts['messages_accepted']} sent, see {where}")
+    else:
+        print("  mail: nothing new to send")
+    if not facts["billed"] and facts["owed"] and not planned:
+        print("  Nothing was billed, handed off or mailed a second time.")
+
+
+def _short(path: str) -> str:
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def why(
+    project_id: Annotated[str, typer.Argument(help="REDCap's project id.")],
+    month: Annotated[str, typer.Option(help="Billing month, 2026-10.")],
+) -> None:
+    """Tell why a project was or was not billed in a month, and what the rule saw."""
+    from rcbill_assets.freezing import decisions_of_month  # noqa: PLC0415 - keeps the other commands quick
+    from rcbill_assets.services.annual_project import ANNUAL_PROJECT  # noqa: PLC0415 - likewise
+
+    site, chosen = the_site(), month_argument(month)
+    latest = site.months.latest_freeze(chosen)
+    if latest is None:
+        raise LedgerError(f"{chosen} has no run yet: bill it first (`rcbill bill {chosen}`).")
+    decisions = decisions_of_month(site, ANNUAL_PROJECT, chosen, latest.number)
+    mine = decisions[decisions["identifier"] == project_id]
+    if mine.empty:
+        raise RcbillError(f"Project {project_id} was not in REDCap when {chosen} was frozen.")
+    show(mine.T.reset_index().set_axis(["what", "value"], axis=1))

@@ -1,0 +1,102 @@
+"""What people record in the ledger by themselves: prices and exemptions, each with who and why."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.rules.exemptions import PERSON, PROJECT
+
+# Departments and customers can be told apart only with people data, which comes with the reports.
+KINDS = (PERSON, PROJECT)
+
+
+class Desk:
+    """The desk of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def add_price(
+        self, service_code: str, starts_on: date, price: Decimal, *, who: str, why: str, now: datetime
+    ) -> None:
+        """Record a price that holds from a day on; LedgerError when that day has one."""
+        row = {
+            "service_code": service_code,
+            "starts_on": starts_on,
+            "price": price,
+            "who": who,
+            "why": why,
+            "recorded_at": now,
+        }
+
+        def add(connection: Connection) -> None:
+            self.ledger.require_service(connection, service_code)
+            same_day = (t.prices.c.service_code == service_code, t.prices.c.starts_on == starts_on)
+            if connection.scalar(sa.select(t.prices.c.price).where(*same_day)) is not None:
+                raise LedgerError(f"Service {service_code} has a price from {starts_on.isoformat()} on: choose another day.")
+            connection.execute(t.prices.insert(), row)
+
+        self.ledger.write(add)
+
+    def add_exemption(
+        self, kind: str, subject: str, *, from_at: datetime, until_at: datetime | None, who: str, why: str, now: datetime
+    ) -> int:
+        """Record an exemption and return its number."""
+        if kind not in KINDS:
+            raise LedgerError(f"An exemption is of a {' or a '.join(KINDS)}, not of a {kind!r}.")
+        if until_at is not None and until_at < from_at:
+            raise LedgerError("An exemption cannot end before it begins.")
+        row = {
+            "kind": kind,
+            "subject": subject.strip(),
+            "from_at": from_at,
+            "until_at": until_at,
+            "who": who,
+            "why": why,
+            "recorded_at": now,
+        }
+
+        def add(connection: Connection) -> int:
+            number: int = connection.execute(t.exemptions.insert().values(**row)).inserted_primary_key[0]
+            return number
+
+        return self.ledger.write(add)
+
+    def end_exemption(self, number: int, *, who: str, why: str, now: datetime) -> None:
+        """End an exemption; LedgerError when there is none of that number or it was ended."""
+
+        def end(connection: Connection) -> None:
+            if connection.scalar(sa.select(t.exemptions.c.id).where(t.exemptions.c.id == number)) is None:
+                raise LedgerError(f"There is no exemption {number}: `rcbill exempt list` shows those there are.")
+            ended = sa.select(t.exemption_ends.c.exemption_id).where(t.exemption_ends.c.exemption_id == number)
+            if connection.scalar(ended) is not None:
+                raise LedgerError(f"Exemption {number} was ended before.")
+            connection.execute(
+                t.exemption_ends.insert(), {"exemption_id": number, "to_at": now, "who": who, "why": why}
+            )
+
+        self.ledger.write(end)
+
+    def exemptions(self) -> pd.DataFrame:
+        """Return every exemption with its number, who and why."""
+        x, ends = t.exemptions, t.exemption_ends
+        query = (
+            sa.select(
+                x.c.id, x.c.kind, x.c.subject, x.c.from_at,
+                sa.func.coalesce(ends.c.to_at, x.c.until_at).label("until_at"), x.c.who, x.c.why,
+            )
+            .outerjoin(ends, ends.c.exemption_id == x.c.id)
+            .order_by(x.c.id)
+        )  # fmt: skip
+        with self.ledger.engine.connect() as connection:
+            result = connection.execute(query)
+            names = list(result.keys())
+            return pd.DataFrame(result.all(), columns=names)

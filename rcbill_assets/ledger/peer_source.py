@@ -1,0 +1,407 @@
+"""Reading a billing database that the peer made (MySQL, MariaDB or SQLite): never written to, as frames with our names.
+
+What belongs here: the peer's tables and columns, and how their cells are read: blank is missing, ids have no `.0`,
+money is exact or a problem, times are instants. What may be placed in a ledger is `peer_plan.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.calendar import localize
+from rcbill_assets.errors import SourceError
+from rcbill_assets.ledger import peer_plan
+from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.ledger.upgrade import VERSION_TABLE
+from rcbill_assets.money import CENT, QUANTITY, RATE, exact
+from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
+from rcbill_assets.schemas.columns import UTC_TIME
+from rcbill_assets.schemas.intake import QUOTED, empty
+from rcbill_assets.text import blank_to_missing
+
+WHAT = "the peer's billing database"
+ITEMS, INSTANCES, TYPES = TABLES = ("invoice_line_item", "service_instance", "service_type")
+# What the peer has besides; a later version of this program places it.
+OTHER_TABLES = (
+    "banned_owners", "staff_employment_periods", "invoice_line_item_communications", "service_instance_relationships",
+)  # fmt: skip
+# The peer's older price lists have no start date: the price holds since ever.
+SINCE_EVER = date(1900, 1, 1)
+
+_WHOLE_WITH_POINT = re.compile(r"(\d+)\.0+")
+
+
+@dataclass(frozen=True)
+class PeerColumn:
+    """A column of the peer's: what we call it, how its cells are read, and whether nothing can be done without it."""
+
+    name: str
+    kind: str
+    needed: bool = True
+
+
+def _optional(name: str, kind: str = "text") -> PeerColumn:
+    return PeerColumn(name, kind, needed=False)
+
+
+COLUMNS: dict[str, dict[str, PeerColumn]] = {
+    ITEMS: {
+        "id": PeerColumn("peer_id", "whole"),
+        "service_identifier": PeerColumn("identifier", "code"),
+        "service_type_code": PeerColumn("service_code", "code"),
+        "service_instance_id": PeerColumn("service_instance_id", "code"),
+        "ctsi_study_id": _optional("study_id", "code"),
+        "name_of_service": _optional("name_of_service"),
+        "name_of_service_instance": _optional("title"),
+        "other_system_invoicing_comments": _optional("comments"),
+        "price_of_service": PeerColumn("price", "rate"),
+        "qty_provided": PeerColumn("quantity", "quantity"),
+        "amount_due": PeerColumn("amount", "money"),
+        "fiscal_year": PeerColumn("fiscal_year", "text"),
+        "month_invoiced": PeerColumn("month_invoiced", "text"),
+        "pi_last_name": _optional("pi_last_name"),
+        "pi_first_name": _optional("pi_first_name"),
+        "pi_email": _optional("pi_email"),
+        "gatorlink": _optional("username"),
+        "fiscal_contact_fn": _optional("fiscal_contact_first_name"),
+        "fiscal_contact_ln": _optional("fiscal_contact_last_name"),
+        "fiscal_contact_name": _optional("fiscal_contact_name"),
+        "fiscal_contact_email": _optional("fiscal_contact_email"),
+        "crc_number": _optional("crc_number", "code"),
+        "ids_number": _optional("ids_number"),
+        "ocr_number": _optional("ocr_number"),
+        "invoice_number": PeerColumn("invoice_number", "text"),
+        "je_number": PeerColumn("je_number", "text"),
+        "je_posting_date": PeerColumn("je_posting_date", "time"),
+        "reason": _optional("reason"),
+        "status": PeerColumn("status", "text"),
+        "sender": _optional("sender"),
+        "recipient": _optional("recipient"),
+        "date_sent": PeerColumn("date_sent", "time"),
+        "date_received": _optional("date_received", "time"),
+        "script_name": _optional("script_name"),
+        "created": PeerColumn("created", "time"),
+        "updated": PeerColumn("updated", "time"),
+    },
+    INSTANCES: {
+        "service_instance_id": PeerColumn("service_instance_id", "code"),
+        "service_type_code": PeerColumn("service_code", "code"),
+        "service_identifier": PeerColumn("identifier", "code"),
+        "ctsi_study_id": PeerColumn("study_id", "code"),
+        "active": _optional("active", "whole"),
+    },
+    TYPES: {
+        "service_type_code": PeerColumn("service_code", "code"),
+        "service_type": PeerColumn("name", "text"),
+        "price": PeerColumn("price", "rate"),
+        "billing_frequency": PeerColumn("months_between_bills", "whole"),
+        "start_date": _optional("starts_on", "day"),
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class PeerBilling:
+    """What a peer-made billing database holds, as it was when it was read. Frames have our column names.
+
+    `problems` has a row per cell that could not be read (schema `peer_plan.PROBLEMS`); such a cell is missing in the
+    frames.
+    """
+
+    where: str
+    zone: ZoneInfo
+    fiscal_year_first_month: int
+    types: pd.DataFrame = field(repr=False)
+    instances: pd.DataFrame = field(repr=False)
+    items: pd.DataFrame = field(repr=False)
+    problems: pd.DataFrame = field(repr=False)
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    def prices(self) -> pd.DataFrame:
+        """Return the price list (schema PRICES); a price without a start date holds since 1900."""
+        named = self.types.rename(columns={"name": "service_name"})
+        return _typed(named[list(PRICES.columns)], PRICES)
+
+    def service_instances(self) -> pd.DataFrame:
+        """Return the service instances of the peer's table (schema SERVICE_INSTANCES), not those that only lines name."""
+        return _typed(self.instances[list(SERVICE_INSTANCES.columns)], SERVICE_INSTANCES)
+
+    def line_item_keys(self) -> pd.DataFrame:
+        """Return billing id and billing month of every line item that has both."""
+        items = self.items
+        items = items[items["service_instance_id"].notna() & items["billing_month"].notna()]
+        keys = peer_plan.with_billing_ids(items, self.billed_as_done(), frozenset())
+        return keys[["billing_id", "billing_month"]].astype("string").reset_index(drop=True)
+
+    def billed_as_done(self) -> frozenset[str]:
+        """Return the services that are billed as work is done rather than every so many months."""
+        periodic = set(self.types.loc[self.types["months_between_bills"] > 0, "service_code"])
+        known = {*self.types["service_code"], *self.items["service_code"].dropna()}
+        return frozenset(known - periodic)
+
+
+def is_peer_shape(url: str) -> bool:
+    """Whether the database at the URL is one that the peer made, rather than a ledger of ours (or nothing yet)."""
+    with _connected(url) as connection:
+        there = _tables(connection)
+    return VERSION_TABLE not in there and not there.isdisjoint(TABLES)
+
+
+def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> PeerBilling:
+    """Read a peer-made billing database; its naive times are in `zone`. SourceError names what is not there.
+
+    Everything is read in one transaction that cannot write.
+    """
+    with _connected(url) as connection:
+        there = _tables(connection)
+        where = shown(parse_url(url, WHAT))
+        if VERSION_TABLE in there:
+            raise SourceError(f"{WHAT} ({where}) is a ledger of rcbill itself: give the URL of the database the peer made.")
+        raw = {table: _read_table(connection, table, there, where) for table in TABLES}
+        others = {
+            table: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table))) or 0
+            for table in OTHER_TABLES
+            if table in there
+        }
+    frames, problems = {}, []
+    for table, frame in raw.items():
+        frames[table], found = typed_frame(frame, table, zone)
+        problems.append(found)
+    types, of_types = _price_list(frames[TYPES])
+    instances, of_instances = _first_instances(frames[INSTANCES])
+    items = peer_plan.identified(frames[ITEMS], instances)
+    items["billing_month"] = peer_plan.billing_months(items, fiscal_year_first_month)
+    return PeerBilling(
+        where=where,
+        zone=zone,
+        fiscal_year_first_month=fiscal_year_first_month,
+        types=types,
+        instances=instances,
+        items=items,
+        problems=peer_plan.together(*problems, of_types, of_instances),
+        others=others,
+    )
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    """Connect for reading: SQLite opens the file so, MariaDB and MySQL get a transaction that can do nothing else."""
+    engine = make_engine(url, WHAT, read_only=True)
+    try:
+        with explained(WHAT, engine.url, table_hint="check that it is the peer's"), engine.connect() as connection:
+            if engine.dialect.name == "mysql":
+                connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                connection.commit()
+            with connection.begin():
+                yield connection
+    finally:
+        engine.dispose()
+
+
+def _tables(connection: Connection) -> set[str]:
+    inspector = sa.inspect(connection)
+    return {*inspector.get_table_names(), *inspector.get_view_names()}
+
+
+def _read_table(connection: Connection, table: str, there: set[str], where: str) -> pd.DataFrame:
+    """Return the columns we know of a table as the database gives them; SourceError when it lacks a needed one."""
+    if table not in there:
+        raise SourceError(f"{WHAT} ({where}) has no table {table}: check that it is the database the peer made.")
+    names = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+    missing = [name for name, column in COLUMNS[table].items() if column.needed and name not in names]
+    if missing:
+        raise SourceError(
+            f"Table {table} of {WHAT} ({where}) has no column {', '.join(missing)}: check that the peer's schema is "
+            "whole and that the reading user may read the column."
+        )
+    chosen = [name for name in COLUMNS[table] if name in names]
+    rows = connection.execute(sa.select(*(sa.column(name) for name in chosen)).select_from(sa.table(table))).all()
+    cells = zip(*rows, strict=True) if rows else ([] for _ in chosen)
+    return pd.DataFrame({name: pd.Series(list(values), dtype=object) for name, values in zip(chosen, cells, strict=True)})
+
+
+def typed_frame(raw: pd.DataFrame, table: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a table's frame with our names and types, and its problems. Columns that are not there are missing. Pure."""
+    typed, problems = {}, []
+    keys = raw.iloc[:, 0].map(lambda value: "NULL" if value is None else _code(value)) if len(raw) else pd.Series(dtype=object)
+    for peer_name, column in COLUMNS[table].items():
+        cells = raw[peer_name] if peer_name in raw else pd.Series([None] * len(raw), dtype=object)
+        values, why, placed = _READERS[column.kind](cells, zone)
+        typed[column.name] = values
+        if why.notna().any():
+            wrong = why[why.notna()]
+            problems.append(
+                peer_plan.problem_rows(table, keys[wrong.index], peer_name, cells[wrong.index], wrong, placed=placed)
+            )
+    return pd.DataFrame(typed, index=raw.index), peer_plan.together(*problems)
+
+
+# Readers: cells as the database gives them -> values, for each why it is a problem (missing: none), and whether a row
+# with such a problem can be placed all the same.
+_Read = tuple[pd.Series, pd.Series, bool]
+
+
+def _by_value(cells: pd.Series, read: Callable[[object], tuple[object, str | None]]) -> tuple[pd.Series, pd.Series]:
+    """Read each different value once: a peer's database repeats few values many times."""
+    known: dict[Hashable, tuple[object, str | None]] = {value: read(value) for value in cells.unique()}
+    results = [known[value] for value in cells]
+    values = pd.Series([value for value, _ in results], index=cells.index, dtype=object)
+    return values, pd.Series([why for _, why in results], index=cells.index, dtype="string")
+
+
+def _code(value: object) -> str:
+    """Return an id as text: 7206.0 is 7206, whatever the database keeps it as."""
+    if isinstance(value, float | Decimal):
+        return str(int(value)) if value == int(value) else str(value)
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    whole = _WHOLE_WITH_POINT.fullmatch(text.strip())
+    return whole[1] if whole else text.strip()
+
+
+def _as_written(value: object) -> str:
+    return _code(value) if isinstance(value, float | Decimal | bytes) else str(value)
+
+
+def _texts(cells: pd.Series, as_text: Callable[[object], str]) -> _Read:
+    values, why = _by_value(cells, lambda value: (None if value is None else as_text(value), None))
+    return blank_to_missing(values), why, True
+
+
+def _wholes(cells: pd.Series) -> _Read:
+    def read(value: object) -> tuple[object, str | None]:
+        text = None if value is None else _code(value)
+        if not text:
+            return None, None
+        return (int(text), None) if re.fullmatch(r"-?\d{1,18}", text) else (None, "is not a whole number")
+
+    values, why = _by_value(cells, read)
+    return values.astype("Int64"), why, False
+
+
+def _digits(value: object) -> str:
+    """Return a number as the decimal it stands for: a double has 15 digits, what lies beyond is noise of its sums."""
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else str(value).strip()
+
+
+def _amounts(cells: pd.Series, step: Decimal, what: str) -> _Read:
+    def read(value: object) -> tuple[object, str | None]:
+        text = "" if value is None else _digits(value)
+        if not text:
+            return None, None
+        try:
+            return exact(text, step), None
+        except ValueError:
+            return None, f"is not an exact number of {what}"
+
+    return *_by_value(cells, read), False
+
+
+def _quantities(cells: pd.Series) -> _Read:
+    """Quantities beyond six decimals (a third of an hour) are rounded and reported: the amount is what is owed."""
+
+    def read(value: object) -> tuple[object, str | None]:
+        text = "" if value is None else _digits(value)
+        if not text:
+            return None, None
+        try:
+            return exact(text, QUANTITY), None
+        except ValueError:
+            pass
+        try:
+            rounded = exact(Decimal(text).quantize(QUANTITY, rounding=ROUND_HALF_UP), QUANTITY)
+        except (ArithmeticError, ValueError):
+            return None, "is not a number"
+        return rounded, f"has more than six decimals and is kept as {rounded}"
+
+    return *_by_value(cells, read), True
+
+
+def _times(cells: pd.Series, zone: ZoneInfo) -> _Read:
+    naive, why = _naive_times(cells)
+    return localize(naive, zone).astype(UTC_TIME), why, True
+
+
+def _naive_times(cells: pd.Series) -> tuple[pd.Series, pd.Series]:
+    text = blank_to_missing(_by_value(cells, lambda value: (None if value is None else str(value), None))[0])
+    times = pd.to_datetime(text, errors="coerce", format="ISO8601")
+    if times.dt.tz is not None:
+        times = times.dt.tz_localize(None)
+    why = pd.Series(pd.NA, index=cells.index, dtype="string").mask(text.notna() & times.isna(), "is not a time")
+    return times.astype("datetime64[us]"), why
+
+
+def _days(cells: pd.Series) -> _Read:
+    times, why = _naive_times(cells)
+    return times.dt.date.astype(object).where(times.notna(), None), why, False
+
+
+_READERS: dict[str, Callable[[pd.Series, ZoneInfo], _Read]] = {
+    "whole": lambda cells, _: _wholes(cells),
+    "code": lambda cells, _: _texts(cells, _code),
+    "text": lambda cells, _: _texts(cells, _as_written),
+    "money": lambda cells, _: _amounts(cells, CENT, "cents"),
+    "rate": lambda cells, _: _amounts(cells, RATE, "hundredths of a cent"),
+    "quantity": lambda cells, _: _quantities(cells),
+    "time": _times,
+    "day": lambda cells, _: _days(cells),
+}
+
+
+def _price_list(types: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the prices that can be used, oldest first, and the rows that cannot. Pure."""
+    types = types.assign(starts_on=types["starts_on"].where(types["starts_on"].notna(), SINCE_EVER))
+    types["months_between_bills"] = types["months_between_bills"].fillna(0).clip(lower=0)
+    types["name"] = types["name"].fillna("Service " + types["service_code"])
+    negative = types["price"].map(lambda price: price is not None and price < 0).astype(bool)
+    why = pd.Series(pd.NA, index=types.index, dtype="string")
+    why = why.mask(types.duplicated(["service_code", "starts_on"]), "another price starts on the same day, and counts")
+    why = why.mask(negative, "is negative").mask(types["price"].isna(), "is missing or cannot be read")
+    why = why.mask(types["service_code"].isna(), "has no service_type_code")
+    why = why.mask(types.duplicated(["service_code", "starts_on", "price"]) & (why.fillna("") != ""), pd.NA)
+    again = types.duplicated(["service_code", "starts_on"])
+    wrong = why[why.notna()]
+    keys = types["service_code"].fillna("NULL")[wrong.index]
+    problems = peer_plan.problem_rows(TYPES, keys, "price", types["price"][wrong.index], wrong, placed=False)
+    good = types[why.isna() & ~again].sort_values(["service_code", "starts_on"], kind="stable")
+    return good.reset_index(drop=True), problems
+
+
+def _first_instances(instances: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return one row per service instance, and what cannot be used. Pure."""
+    instances = instances.assign(
+        active=instances["active"].fillna(1).ne(0).astype(bool),
+        # Without an identifier of its own: what follows the code, which is how the peer makes the id.
+        identifier=instances["identifier"].fillna(
+            peer_plan.identifiers(instances["service_instance_id"], instances["service_code"])
+        ),
+    )
+    why = pd.Series(pd.NA, index=instances.index, dtype="string")
+    why = why.mask(instances["service_code"].isna(), "has no service_type_code")
+    why = why.mask(instances.duplicated("service_instance_id"), "occurs twice; the first counts")
+    why = why.mask(instances["service_instance_id"].str.len() > peer_plan.LONGEST_ID, "is too long")
+    why = why.mask(instances["service_instance_id"].isna(), "is missing")
+    wrong = why[why.notna()]
+    keys = instances["service_instance_id"].fillna("NULL")
+    problems = peer_plan.problem_rows(
+        INSTANCES, keys[wrong.index], "service_instance_id", keys[wrong.index], wrong, placed=False
+    )
+    return instances[why.isna()].reset_index(drop=True), problems
+
+
+def _typed(frame: pd.DataFrame, schema: object) -> pd.DataFrame:
+    return frame.astype(empty(schema).dtypes.to_dict()).reset_index(drop=True)
+
+
+__all__ = ["QUOTED", "PeerBilling", "is_peer_shape", "read_peer"]

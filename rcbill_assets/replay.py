@@ -1,0 +1,186 @@
+"""`rcbill replay`: any decision, on any site, as of any time, from the pure rules; nothing is changed.
+
+`DECISIONS` is the list of what can be replayed. A decision gets a `ReplaySite`, which reads what it needs, and returns
+the frame to be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rcbill_assets.calendar import BillingMonth, last_finished_month
+from rcbill_assets.errors import RcbillError, UnknownDecisionError
+from rcbill_assets.ledger.peer_import import PeerBilling, is_peer_shape, read_peer
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.policy import Policy
+from rcbill_assets.resources.redcap_db import RedcapDb
+from rcbill_assets.rules.month import not_billed_yet
+from rcbill_assets.rules.people import owners
+from rcbill_assets.schemas.billing import EXEMPTIONS, OWED, REJECTS
+from rcbill_assets.schemas.intake import empty, first_by_key
+from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
+from rcbill_assets.services.annual_project import ANNUAL_PROJECT
+from rcbill_assets.services.base import FrozenInputs
+
+
+@dataclass(frozen=True)
+class ReplaySite:
+    """A site to decide on: REDCap's tables, a ledger of ours or of the peer's, a time."""
+
+    redcap_url: str
+    billing_url: str
+    policy: Policy
+    as_of: datetime
+    options: Mapping[str, str] = field(default_factory=dict)
+    service_requests: Path | None = None
+
+    @property
+    def month(self) -> BillingMonth:
+        """The month to decide on: the option `month`, else the last that has finished."""
+        if "month" not in self.options:
+            return last_finished_month(self.as_of, self.policy.zone)
+        try:
+            return BillingMonth.parse(self.options["month"])
+        except ValueError as error:
+            raise UnknownDecisionError(str(error)) from None
+
+    @cached_property
+    def billing(self) -> Ledger | PeerBilling:
+        """The billing database, in our shape or the peer's; only read."""
+        if is_peer_shape(self.billing_url):
+            return read_peer(self.billing_url, self.policy.zone)
+        ledger = Ledger(self.billing_url, read_only=True)
+        ledger.require_newest()
+        return ledger
+
+    @cached_property
+    def inputs(self) -> FrozenInputs:
+        """What a run at `as_of` would freeze."""
+        redcap = RedcapDb(self.redcap_url)
+        rejects: list[pd.DataFrame] = []
+
+        def extract(source: Source) -> pd.DataFrame:
+            frame, bad = redcap.extract(source, self.policy.zone)
+            rejects.append(bad)
+            return frame
+
+        config, projects = extract(CONFIG), extract(PROJECTS)
+        users, _ = first_by_key(extract(USER_INFORMATION), USER_INFORMATION, "username", text=True)
+        ownership, _ = first_by_key(extract(PROJECT_OWNERSHIP), PROJECT_OWNERSHIP, "pid")
+        found = [part for part in rejects if not part.empty]
+        frames = {
+            "config": config,
+            "projects": projects,
+            "owners": owners(projects, ownership, users),
+            "rejects": pd.concat(found, ignore_index=True) if found else empty(REJECTS),
+            "prices": self.billing.prices(),
+            "service_instances": self.billing.service_instances(),
+            "exemptions": self.billing.exemptions() if isinstance(self.billing, Ledger) else empty(EXEMPTIONS),
+        }
+        return FrozenInputs(self.month, 1, self.as_of, self.policy, frames)
+
+    def billed_keys(self) -> pd.DataFrame:
+        """Return billing id and month of the lines the ledger has."""
+        return self.billing.line_item_keys(self.month) if isinstance(self.billing, Ledger) else self.billing.line_item_keys()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Something that can be replayed: what it is, how, and the options it takes."""
+
+    says: str
+    decide: Callable[[ReplaySite], pd.DataFrame]
+    options: tuple[str, ...] = ()
+
+
+def _target_projects(site: ReplaySite) -> pd.DataFrame:
+    decisions = ANNUAL_PROJECT.decide(site.inputs)
+    columns = ["project_id", "app_title", "creation_time", "username", "pi_last_name", "pi_first_name", "pi_email"]
+    return decisions.loc[decisions["outcome"] == OWED, columns]
+
+
+def _project_line_items(site: ReplaySite) -> pd.DataFrame:
+    lines = ANNUAL_PROJECT.line_items(ANNUAL_PROJECT.decide(site.inputs), site.inputs)
+    lines = lines[not_billed_yet(lines, site.billed_keys())]
+    return pd.DataFrame(
+        {
+            "service_identifier": lines["identifier"],
+            "service_type_code": lines["service_code"],
+            "service_instance_id": lines["service_instance_id"],
+            "ctsi_study_id": lines["study_id"],
+            "name_of_service": lines["name_of_service"],
+            "name_of_service_instance": lines["title"],
+            "other_system_invoicing_comments": lines["comments"],
+            "price_of_service": lines["price"],
+            "qty_provided": lines["quantity"],
+            "amount_due": lines["amount"],
+            "fiscal_year": lines["fiscal_year"],
+            "month_invoiced": lines["month_invoiced"],
+            "pi_last_name": lines["pi_last_name"],
+            "pi_first_name": lines["pi_first_name"],
+            "pi_email": lines["pi_email"],
+            "gatorlink": lines["username"],
+            "reason": lines["reason"],
+            "status": "draft",
+            "created": site.as_of,
+            "updated": site.as_of,
+        }
+    )
+
+
+DECISIONS: dict[str, Decision] = {
+    "target-projects": Decision(
+        "the projects whose annual fee a month bills, whether billed already or not", _target_projects, ("month",)
+    ),
+    "project-line-items": Decision(
+        "the line items of the annual fee that a month would bill and has not billed", _project_line_items, ("month",)
+    ),
+}
+
+
+def replay(name: str, site: ReplaySite) -> pd.DataFrame:
+    """Return a decision's frame; UnknownDecisionError lists the decisions, or the options, that there are."""
+    decision = DECISIONS.get(name)
+    if decision is None:
+        raise UnknownDecisionError(f"No decision is called {name!r}. There are: {', '.join(sorted(DECISIONS))}.")
+    unknown = sorted(set(site.options) - set(decision.options))
+    if unknown:
+        known = ", ".join(decision.options) or "none"
+        raise UnknownDecisionError(f"{name} takes no option {', '.join(unknown)}. It takes: {known}.")
+    try:
+        return decision.decide(site)
+    except ValueError as error:
+        raise RcbillError(f"{name} cannot be decided on this site: {error}.") from None
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV: NULL as empty, money with two decimals, times ISO 8601 in UTC."""
+    shown = pd.DataFrame({name: [_cell(value) for value in frame[name]] for name in frame.columns})
+    buffer = StringIO()
+    shown.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return _number(value)
+    if value is None or pd.isna(value):
+        return ""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return str(value)
+
+
+def _number(value: Decimal) -> str:
+    """Return money with two decimals; what has more digits that count keeps them."""
+    cents = value.quantize(Decimal("0.01"))
+    return f"{cents:f}" if cents == value else f"{value.normalize():f}"
