@@ -3,6 +3,7 @@
 What makes a whole table untrustworthy blocks; a bad row is set aside by its asset and warned of here.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -18,12 +19,11 @@ from dagster import (
 
 from rcbill_assets.assets.describe import preview
 from rcbill_assets.assets.run import month_of
+from rcbill_assets.money import ZERO
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.month import improbable, summary_of
 from rcbill_assets.schemas.billing import HELD_BACK
 from rcbill_assets.services.registry import billing_in
-
-ZERO_ROWS = (0, 0)
 
 
 @asset_check(
@@ -55,19 +55,16 @@ def month_is_probable(months: PartitionsDefinition[str]) -> Any:
             "months lead to expect, until a person approves it."
         ),
     )
-    def check(
-        context: AssetCheckExecutionContext, site: ResourceParam[Site], lines: pd.DataFrame
-    ) -> AssetCheckResult:
+    def check(context: AssetCheckExecutionContext, site: ResourceParam[Site], lines: pd.DataFrame) -> AssetCheckResult:
         month, limits = month_of(context), site.policy.improbable_month
         billed = lines[lines["kind"] != "reversal"]
-        sums = summary_of(billed).set_index("service_code") if len(billed) else pd.DataFrame()
+        sums: dict[str, tuple[int, Decimal]] = {
+            str(row["service_code"]): (int(row["lines"]), row["amount"])
+            for row in summary_of(billed).to_dict("records")
+        }
         reasons = []
         for service in billing_in(month, site.policy):
-            count, amount = (
-                (int(sums.loc[service.code, "lines"]), sums.loc[service.code, "amount"])
-                if service.code in sums.index
-                else ZERO_ROWS
-            )
+            count, amount = sums.get(service.code, (0, ZERO))
             history = site.months.history(month, service.code, limits.months)
             why = improbable(service.code, count, amount, history, limits)
             reasons += [why] if why else []
@@ -99,5 +96,6 @@ def ledger_balances(site: ResourceParam[Site]) -> AssetCheckResult:
     sums = site.ledger.balance()
     difference = sums["billed"] - sums["paid"] - sums["open"] - sums["credited"]
     return AssetCheckResult(
-        passed=difference == 0, metadata={**{name: str(value) for name, value in sums.items()}, "difference": str(difference)}
+        passed=difference == 0,
+        metadata={**{name: str(value) for name, value in sums.items()}, "difference": str(difference)},
     )

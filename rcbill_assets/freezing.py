@@ -51,9 +51,7 @@ def _freeze(site: Site, inputs: FrozenInputs, run_id: str) -> Freeze:
     return freeze
 
 
-def _mended(
-    site: Site, now: FrozenInputs, latest: Freeze, services: tuple[Service, ...]
-) -> FrozenInputs | None:
+def _mended(site: Site, now: FrozenInputs, latest: Freeze, services: tuple[Service, ...]) -> FrozenInputs | None:
     """Return the inputs restricted to what the month held back, when any of it would be decided otherwise now."""
     held = site.months.held_back(latest.month, latest.number)
     only: dict[str, frozenset[str]] = {}
@@ -91,7 +89,5 @@ def _no_longer_excluded(site: Site, service: Service, now: FrozenInputs, latest:
 def decisions_of_month(site: Site, service: Service, month: BillingMonth, newest: int) -> pd.DataFrame:
     """Return a service's decisions of a month over all its freezes, the newest of each thing; with `freeze_number`."""
     numbers = [PLAN] if newest == PLAN else range(1, newest + 1)
-    parts = [
-        service.decide(site.storage.read_freeze(month, number)).assign(freeze_number=number) for number in numbers
-    ]
+    parts = [service.decide(site.storage.read_freeze(month, number)).assign(freeze_number=number) for number in numbers]
     return pd.concat(parts, ignore_index=True).drop_duplicates("identifier", keep="last").reset_index(drop=True)

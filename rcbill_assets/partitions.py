@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from dagster import MonthlyPartitionsDefinition
 
 from rcbill_assets.policy import Policy
@@ -12,6 +10,4 @@ from rcbill_assets.policy import Policy
 def billing_months(policy: Policy) -> MonthlyPartitionsDefinition:
     """Return the months that have ended, from the first one a site wants to see in the UI."""
     first = policy.first_partition
-    return MonthlyPartitionsDefinition(
-        start_date=datetime(first.year, first.month, 1), timezone=policy.time_zone, fmt="%Y-%m"
-    )
+    return MonthlyPartitionsDefinition(start_date=str(first), timezone=policy.time_zone, fmt="%Y-%m")

@@ -25,9 +25,8 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
 from rcbill_assets.rules.people import owners
-from rcbill_assets.schemas.billing import EXEMPTIONS, OWED, REJECTS
-from rcbill_assets.schemas.intake import empty, first_by_key
-from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
+from rcbill_assets.schemas.billing import EXEMPTIONS, OWED
+from rcbill_assets.schemas.intake import empty
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import FrozenInputs
 
@@ -65,23 +64,12 @@ class ReplaySite:
     @cached_property
     def inputs(self) -> FrozenInputs:
         """What a run at `as_of` would freeze."""
-        redcap = RedcapDb(self.redcap_url)
-        rejects: list[pd.DataFrame] = []
-
-        def extract(source: Source) -> pd.DataFrame:
-            frame, bad = redcap.extract(source, self.policy.zone)
-            rejects.append(bad)
-            return frame
-
-        config, projects = extract(CONFIG), extract(PROJECTS)
-        users, _ = first_by_key(extract(USER_INFORMATION), USER_INFORMATION, "username", text=True)
-        ownership, _ = first_by_key(extract(PROJECT_OWNERSHIP), PROJECT_OWNERSHIP, "pid")
-        found = [part for part in rejects if not part.empty]
+        tables = RedcapDb(self.redcap_url).tables(self.policy.zone)
         frames = {
-            "config": config,
-            "projects": projects,
-            "owners": owners(projects, ownership, users),
-            "rejects": pd.concat(found, ignore_index=True) if found else empty(REJECTS),
+            "config": tables.config,
+            "projects": tables.projects,
+            "owners": owners(tables.projects, tables.project_ownership, tables.user_information),
+            "rejects": tables.rejects,
             "prices": self.billing.prices(),
             "service_instances": self.billing.service_instances(),
             "exemptions": self.billing.exemptions() if isinstance(self.billing, Ledger) else empty(EXEMPTIONS),
@@ -90,7 +78,11 @@ class ReplaySite:
 
     def billed_keys(self) -> pd.DataFrame:
         """Return billing id and month of the lines the ledger has."""
-        return self.billing.line_item_keys(self.month) if isinstance(self.billing, Ledger) else self.billing.line_item_keys()
+        return (
+            self.billing.line_item_keys(self.month)
+            if isinstance(self.billing, Ledger)
+            else self.billing.line_item_keys()
+        )
 
 
 @dataclass(frozen=True)

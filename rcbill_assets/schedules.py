@@ -23,7 +23,8 @@ def monthly_billing_schedule(job: UnresolvedAssetJobDefinition, site: Site) -> S
         cron_schedule=MONTHLY_BILLING_CRON,
         execution_timezone=site.policy.time_zone,
         description=(
-            "Day 5 of each month at 8:05: bills last month, and every earlier month since first_billing_month that has no "
+            "Day 5 of each month at 8:05: bills last month, and every earlier month since "
+            "first_billing_month that has no "
             "finished run, so that a run that was missed is made up for."
         ),
     )

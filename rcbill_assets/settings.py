@@ -57,7 +57,9 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not whole TOML ({error}): mend that place; rcbill.example.toml shows the form.") from None
+        raise SettingsError(
+            f"{path} is not whole TOML ({error}): mend that place; rcbill.example.toml shows the form."
+        ) from None
     except OSError as error:
         raise SettingsError(f"{path} cannot be read ({error.strerror}): check who may read it.") from None
     return _settings(content, path.parent / "var", path, environment)
@@ -88,13 +90,13 @@ def _settings(content: dict[str, Any], home: Path, source: Path | None, environm
     )
 
 
-def _with_password(
-    text: str, name: str, variable: str, base: Path, where: Path, environment: Mapping[str, str]
-) -> str:
+def _with_password(text: str, name: str, variable: str, base: Path, where: Path, environment: Mapping[str, str]) -> str:
     """Return the URL with the password of the environment, and a SQLite file relative to the settings file."""
     url: URL = parse_url(text, f"[places] {name} in {where}")
     if url.password:
-        raise SettingsError(f"{where}: [places] {name} holds a password: take it out and set {variable} in the environment.")
+        raise SettingsError(
+            f"{where}: [places] {name} holds a password: take it out and set {variable} in the environment."
+        )
     if url.get_backend_name() == "sqlite":
         if url.database and url.database != ":memory:":
             url = url.set(database=str(base / url.database))

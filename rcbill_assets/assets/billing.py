@@ -31,7 +31,7 @@ from rcbill_assets.resources.storage import PLAN
 from rcbill_assets.rules.month import new_service_instances, not_billed_yet
 from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
-from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.intake import conform, empty, together
 from rcbill_assets.services.registry import REGISTRY, billing_in
 
 
@@ -45,7 +45,8 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"parquet"},
         description=(
-            "One row per table that the month's first run froze. Everything the month bills is decided on these, so that "
+            "One row per table that the month's first run froze. Everything the month bills is "
+            "decided on these, so that "
             "it can be decided again with the same result; a later run takes a further freeze of what was held back."
         ),
         metadata={"dagster/column_schema": column_schema(FROZEN_TABLES)},
@@ -114,9 +115,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
     return billing_inputs
 
 
-def _before_the_first_month(
-    context: AssetExecutionContext, site: Site, month: BillingMonth
-) -> Output[pd.DataFrame]:
+def _before_the_first_month(context: AssetExecutionContext, site: Site, month: BillingMonth) -> Output[pd.DataFrame]:
     first = site.policy.first_billing_month()
     says = (
         f"Nothing is billed: {month} is before {first}, the first billing month."
@@ -144,7 +143,8 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"sql", "pandas"},
         description=(
-            "One row per line item of the month, those billed before this run included. New ones are in the ledger with "
+            "One row per line item of the month, those billed before this run included. New ones are "
+            "in the ledger with "
             "this run; while the hand-off's door is closed they are a plan."
         ),
         metadata={"dagster/column_schema": column_schema(MONTH_LINES)},
@@ -164,24 +164,20 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         freeze = _freeze_of(frozen, month)
         with readable():
             inputs = site.storage.read_freeze(month, freeze.number)
-            wanted, held = [empty(LINE_ITEMS)], []
+            wanted, held = [], []
             for service in billing_in(month, site.policy):
                 decided = decisions[f"service_{service.code}"]
                 mine = decided[decided["freeze_number"] == freeze.number]
                 wanted.append(service.line_items(mine, inputs))
                 held.append(mine[mine["outcome"] == HELD].assign(service_code=service.code))
-            lines = LINE_ITEMS.validate(pd.concat([part for part in wanted if len(part)] or wanted[:1]))
+            lines = LINE_ITEMS.validate(together(wanted, LINE_ITEMS))
             held_back = pd.concat(held, ignore_index=True)
             new = lines[not_billed_yet(lines, site.ledger.line_item_keys(month))]
             if site.hands_off:
                 new_keys = _commit(context, site, freeze, inputs.frames["service_instances"], lines, held_back)
                 frame = _month_lines(site, month, new_keys)
             else:
-                frame = pd.concat(
-                    [part for part in (_plan(new), _month_lines(site, month, set())) if len(part)]
-                    or [empty(MONTH_LINES)],
-                    ignore_index=True,
-                )
+                frame = together([_plan(new), _month_lines(site, month, set())], MONTH_LINES)
         everything = pd.concat(list(decisions.values()), ignore_index=True)
         fresh = frame[frame["is_new"] == 1]
         facts = {
@@ -229,7 +225,8 @@ def _commit(
 
 def _plan(new: pd.DataFrame) -> pd.DataFrame:
     return new.assign(
-        status=pd.Series("planned", index=new.index, dtype="string"), is_new=pd.Series(1, index=new.index, dtype="Int64")
+        status=pd.Series("planned", index=new.index, dtype="string"),
+        is_new=pd.Series(1, index=new.index, dtype="Int64"),
     )
 
 
@@ -242,9 +239,7 @@ def _month_lines(site: Site, month: BillingMonth, new: set[str]) -> pd.DataFrame
     states = states.assign(
         identifier=states["service_instance_id"].map(instances), is_new=states["billing_id"].isin(new).astype("Int64")
     )
-    frame = states[list(MONTH_LINES.columns)]
-    plain = {name: str(column.dtype) for name, column in MONTH_LINES.columns.items() if str(column.dtype) != "object"}
-    return frame.astype(plain)
+    return conform(states, MONTH_LINES)
 
 
 def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -257,7 +252,8 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"excel"},
         description=(
-            "One row per spreadsheet handed off to the fiscal team for the month. It is committed together with its mail; "
+            "One row per spreadsheet handed off to the fiscal team for the month. It is committed "
+            "together with its mail; "
             "while the door is closed, or an approval is awaited, it is a preview that nobody is sent."
         ),
         metadata={"dagster/column_schema": column_schema(HANDOFFS)},
@@ -279,8 +275,10 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             at = as_of_of(context, as_of)
             if not site.hands_off:
                 frame, more = _preview(site, month, lines[lines["is_new"] == 1], at, "preview")
-            elif site.policy.approval_before_handoff and site.months.approved_by(month) is None and len(
-                drafts := site.months.drafts(month)
+            elif (
+                site.policy.approval_before_handoff
+                and site.months.approved_by(month) is None
+                and len(drafts := site.months.drafts(month))
             ):
                 frame, more = _preview(site, month, drafts, at, AWAITING_APPROVAL)
                 more["approve"] = f'rcbill approve {month} --why "..."'
@@ -293,7 +291,7 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
     return billing_handoff
 
 
-def _publish(site: Site, month: BillingMonth, number: int, lines: pd.DataFrame, as_of: Any) -> tuple[Invoice, Published]:
+def _publish(month: BillingMonth, number: int, lines: pd.DataFrame, as_of: Any) -> tuple[Invoice, Published]:
     subject = f"REDCap line items, {month.label} {month.year}"
     invoice = Invoice(subject, month, number, as_of, lines)
     return invoice, FiscalXlsx().publish(invoice)
@@ -302,7 +300,7 @@ def _publish(site: Site, month: BillingMonth, number: int, lines: pd.DataFrame, 
 def _preview(
     site: Site, month: BillingMonth, lines: pd.DataFrame, as_of: Any, status: str
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    invoice, file = _publish(site, month, 0, lines, as_of)
+    invoice, file = _publish(month, 0, lines, as_of)
     path = site.storage.handoff_file(month, file.file_name, preview=True)
     write_whole(path, file.content)
     frame = _handoff_frame([(str(month), 0, file.file_name, len(lines), invoice.total, status)])
@@ -313,7 +311,7 @@ def _hand_off(
     context: AssetExecutionContext, site: Site, month: BillingMonth, as_of: Any
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     def make(drafts: pd.DataFrame, number: int) -> tuple[Message, str]:
-        invoice, file = _publish(site, month, number, drafts, as_of)
+        invoice, file = _publish(month, number, drafts, as_of)
         return handoff_message(invoice, file, site.policy, site.templates), file.file_name
 
     batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run_id, now=site.clock.now())
@@ -328,9 +326,4 @@ def _hand_off(
 
 
 def _handoff_frame(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
-    if not rows:
-        return empty(HANDOFFS)
-    frame = pd.DataFrame(rows, columns=list(HANDOFFS.columns))
-    return frame.astype(
-        {name: str(column.dtype) for name, column in HANDOFFS.columns.items() if str(column.dtype) != "object"}
-    )
+    return conform(pd.DataFrame(rows, columns=list(HANDOFFS.columns), dtype=object), HANDOFFS)

@@ -3,7 +3,7 @@
 import pandas as pd
 from dagster import (
     AssetExecutionContext,
-    AssetIn,
+    AssetKey,
     AssetsDefinition,
     Failure,
     Output,
@@ -18,15 +18,7 @@ from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.handoff import MESSAGES
-from rcbill_assets.schemas.intake import empty
-
-
-def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    if frame.empty:
-        return empty(MESSAGES)
-    return frame[list(MESSAGES.columns)].astype(
-        {name: str(column.dtype) for name, column in MESSAGES.columns.items()}
-    )
+from rcbill_assets.schemas.intake import conform
 
 
 def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -40,13 +32,13 @@ def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         kinds={"sql"},
         description="One row per message and recipient that is recorded and waits to be sent when the run looks.",
         metadata={"dagster/column_schema": column_schema(MESSAGES)},
-        ins={"handoff": AssetIn(key=["billing", "handoff"])},
+        deps=[AssetKey(["billing", "handoff"])],
     )
-    def messages_outbox(site: ResourceParam[Site], handoff: pd.DataFrame) -> Output[pd.DataFrame]:
+    def messages_outbox(site: ResourceParam[Site]) -> Output[pd.DataFrame]:
         """Show what waits."""
         with readable():
             overview = site.outbox.overview()
-        waiting = _typed(overview[overview["status"].isin(["recorded", "sending"])])
+        waiting = conform(overview[overview["status"].isin(["recorded", "sending"])], MESSAGES)
         return Output(waiting, metadata=about(waiting))
 
     return messages_outbox
@@ -62,21 +54,20 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"email"},
         description=(
-            "One row per message and recipient that this run took to the mail server, with what became of it. The items "
+            "One row per message and recipient that this run took to the mail server, with what "
+            "became of it. The items "
             "of a hand-off become `sent` when the server has accepted it."
         ),
         metadata={"dagster/column_schema": column_schema(MESSAGES)},
-        ins={"waiting": AssetIn(key=["messages", "outbox"])},
+        deps=[AssetKey(["messages", "outbox"])],
     )
-    def messages_sent(
-        context: AssetExecutionContext, site: ResourceParam[Site], waiting: pd.DataFrame
-    ) -> Output[pd.DataFrame]:
+    def messages_sent(context: AssetExecutionContext, site: ResourceParam[Site]) -> Output[pd.DataFrame]:
         """Send what waits, and end the run in the ledger."""
         month = month_of(context)
         with readable():
             delivery = deliver(site.outbox, site.mailer, site.clock, context.run_id)
             overview = site.outbox.overview()
-            sent = _typed(overview[overview["id"].isin(delivery.tried)])
+            sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)
             site.months.note(
                 context.run_id, {"messages_accepted": len(delivery.accepted), "items_sent": delivery.items_sent}
             )

@@ -22,9 +22,7 @@ from rcbill_assets.schemas.billing import OWNERS
         "users": AssetIn(key=["redcap", "user_information"]),
     },
 )
-def people_owners(
-    projects: pd.DataFrame, ownership: pd.DataFrame, users: pd.DataFrame
-) -> Output[pd.DataFrame]:
+def people_owners(projects: pd.DataFrame, ownership: pd.DataFrame, users: pd.DataFrame) -> Output[pd.DataFrame]:
     """Resolve each project's owner."""
     frame = OWNERS.validate(owners(projects, ownership, users))
     return Output(frame, metadata=about(frame))

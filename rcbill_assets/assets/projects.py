@@ -1,7 +1,16 @@
 """projects/*: what was decided of each project, and by which rule."""
 
 import pandas as pd
-from dagster import AssetExecutionContext, AssetIn, AssetsDefinition, MetadataValue, Output, PartitionsDefinition, ResourceParam, asset
+from dagster import (
+    AssetExecutionContext,
+    AssetIn,
+    AssetsDefinition,
+    MetadataValue,
+    Output,
+    PartitionsDefinition,
+    ResourceParam,
+    asset,
+)
 
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, month_of, readable
@@ -22,7 +31,8 @@ def target_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"pandas"},
         description=(
-            "One row per project considered for the month's annual fee, with the first rule that decided: owed, not owed "
+            "One row per project considered for the month's annual fee, with the first rule that "
+            "decided: owed, not owed "
             "or held back, and why."
         ),
         metadata={"dagster/column_schema": column_schema(TARGETS)},
@@ -40,9 +50,9 @@ def target_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 site, ANNUAL_PROJECT, month_of(context), int(frozen["freeze_number"].iloc[0])
             )
         TARGETS.validate(decisions)
-        counts = decisions.groupby(["outcome", "rule"]).size().sort_values(ascending=False)
+        counts = decisions.groupby(["outcome", "rule"]).size().sort_values(ascending=False).reset_index(name="projects")
         table = "| outcome | rule | projects |\n|---|---|---:|\n" + "\n".join(
-            f"| {outcome} | {rule} | {count} |" for (outcome, rule), count in counts.items()
+            f"| {row.outcome} | {row.rule} | {row.projects} |" for row in counts.itertuples()
         )
         return Output(decisions, metadata=about(decisions, why=MetadataValue.md(table)))
 

@@ -25,7 +25,10 @@ def approve(month: Annotated[str, typer.Argument(help="Billing month, 2026-10.")
     """Approve what a month would hand off now; running the month again hands it off."""
     site, chosen = the_site(), month_argument(month)
     count, amount = site.months.approve(chosen, who_is_it(who), why, site.clock.now())
-    print(f"Approved for {chosen}: {count} lines, {amount:,.2f}. Hand them off with `rcbill bill {chosen}`, or run the month.")
+    print(
+        f"Approved for {chosen}: {count} lines, {amount:,.2f}. Hand them off with `rcbill bill "
+        f"{chosen}`, or run the month."
+    )
 
 
 @prices_app.command("list")
@@ -77,7 +80,9 @@ def exempt_add(
 
 
 @exempt_app.command("end")
-def exempt_end(number: Annotated[int, typer.Argument(help="Number of the exemption.")], why: Why, who: Who = None) -> None:
+def exempt_end(
+    number: Annotated[int, typer.Argument(help="Number of the exemption.")], why: Why, who: Who = None
+) -> None:
     """End an exemption now."""
     site = the_site()
     Desk(site.ledger).end_exemption(number, who=who_is_it(who), why=why, now=site.clock.now())

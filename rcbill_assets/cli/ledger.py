@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,7 +14,7 @@ from rcbill_assets.ledger.engine import parse_url, shown
 from rcbill_assets.ledger.peer_import import adopt as adopt_into
 from rcbill_assets.ledger.peer_import import read_peer
 from rcbill_assets.resources.site import Site
-from rcbill_assets.schemas.redcap import SOURCES
+from rcbill_assets.schemas.redcap import SOURCES, Source
 from rcbill_assets.services.registry import REGISTRY
 from rcbill_assets.settings import load_settings
 
@@ -38,7 +40,11 @@ def adopt(
     site.ledger.upgrade()
     peer = read_peer(source, site.policy.zone)
     report = adopt_into(
-        site.ledger, peer, source=shown(parse_url(source, "the peer's database")), who=who_is_it(who), now=site.clock.now()
+        site.ledger,
+        peer,
+        source=shown(parse_url(source, "the peer's database")),
+        who=who_is_it(who),
+        now=site.clock.now(),
     )
     print(report.text())
 
@@ -50,10 +56,13 @@ def doctor() -> None:
     problems = 0
     print(f"settings       {settings.source or 'none: defaults, every door closed'}")
     for source in SOURCES:
-        problems += _try(f"redcap {source.table}", lambda source=source: _rows(site, source))  # type: ignore[misc]
-    problems += _try("ledger", lambda: _ledger(site))
+        problems += _try(f"redcap {source.table}", partial(_rows, site, source))
+    problems += _try("ledger", partial(_ledger, site))
     doors = settings.policy.doors
-    print(f"doors          hand-off {doors.handoff}, owners' mail {doors.owners_mail}, REDCap writes {doors.redcap_writes}")
+    print(
+        f"doors          hand-off {doors.handoff}, owners' mail {doors.owners_mail}, REDCap writes "
+        f"{doors.redcap_writes}"
+    )
     for service in REGISTRY:
         first = settings.policy.service(service.code).first_billing_month
         says = str(first) if first else f"not set: nothing is billed. Set [services.{service.code}] first_billing_month"
@@ -62,8 +71,8 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-def _rows(site: Site, source: object) -> str:
-    frame, rejects = site.redcap.extract(source, site.policy.zone)  # type: ignore[arg-type]
+def _rows(site: Site, source: Source) -> str:
+    frame, rejects = site.redcap.extract(source, site.policy.zone)
     return f"{len(frame):,} rows" + (f", {len(rejects)} values that cannot be read" if len(rejects) else "")
 
 
@@ -73,9 +82,9 @@ def _ledger(site: Site) -> str:
     return f"{site.ledger.shown_url}, {prices} prices"
 
 
-def _try(what: str, look: object) -> int:
+def _try(what: str, look: Callable[[], str]) -> int:
     try:
-        print(f"{what:<42} ok: {look()}")  # type: ignore[operator]
+        print(f"{what:<42} ok: {look()}")
     except RcbillError as error:
         print(f"{what:<42} {error}")
         return 1

@@ -42,7 +42,9 @@ def replay(
     try:
         write_whole(out, to_csv(frame).encode())
     except OSError as error:
-        raise RcbillError(f"{out} cannot be written ({error.strerror}): check the folder and who may write it.") from None
+        raise RcbillError(
+            f"{out} cannot be written ({error.strerror}): check the folder and who may write it."
+        ) from None
     print(f"{len(frame)} rows in {out}")
 
 

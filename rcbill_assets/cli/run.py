@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,7 +50,9 @@ def dev(
 
 
 def bill(
-    month: Annotated[str | None, typer.Argument(help="Billing month, 2026-10; the last finished one by default.")] = None,
+    month: Annotated[
+        str | None, typer.Argument(help="Billing month, 2026-10; the last finished one by default.")
+    ] = None,
     as_of: Annotated[str | None, typer.Option(help="Decide as of this instant, 2026-11-05T12:00:00Z.")] = None,
 ) -> None:
     """Run the job monthly_billing for a month, here and now, on this site's Dagster instance."""
@@ -63,7 +66,9 @@ def bill(
 
 
 def run_month(site: Site, month: BillingMonth, as_of: str | None = None) -> dict[str, Any]:
-    """Execute monthly_billing on the persistent instance, telling of each step; return what the ledger tells of the run."""
+    """Execute monthly_billing on the persistent instance, telling of each step; return what the ledger tells of
+    the run.
+    """
     prepare_dagster_home(site.settings.home)
     from dagster import DagsterInstance, execute_job, reconstructable  # noqa: PLC0415 - a second of import
 
@@ -141,22 +146,32 @@ def print_summary(site: Site, facts: Mapping[str, Any]) -> None:
         print(f"The run for {month.label} {month.year} has not finished:")
         for reason in facts["reasons"]:
             print(f"  {reason}")
-    if "seen" not in facts:
-        return
-    planned = facts.get("mode") == "preview"
-    sums = site.months.lines_per_service(month)
+    if "seen" in facts:
+        _print_decided(site, month, facts)
+        _print_handed_over(site, facts)
+
+
+def _print_decided(site: Site, month: BillingMonth, facts: Mapping[str, Any]) -> None:
     print(f"{month.label} {month.year} (fiscal year {month.fiscal_year(site.policy.fiscal_year_first_month)})")
-    print(f"  projects seen          {facts['seen']:>8,}")
-    print(f"  owed this month        {facts['owed']:>8,}")
-    print(f"  already billed before  {facts['already_billed']:>8,}")
-    word = "would be billed now" if planned else "billed by this run"
-    print(f"  {word:<22} {facts['billed']:>8,}   total {float(facts['amount']):,.2f}")
-    held = facts.get("held_back", {})
-    print(f"  held back              {sum(held.values()):>8,}")
-    for why, count in held.items():
-        print(f"    {count} x {why}")
-    for code, (count, amount) in sums.items():
-        print(f"  in the ledger for the month, service {code}: {count:,} lines, {amount:,.2f}")
+    word = "would be billed now" if facts["mode"] == "preview" else "billed by this run"
+    held: dict[str, int] = facts["held_back"]
+    rows = {
+        "projects seen": facts["seen"],
+        "owed this month": facts["owed"],
+        "already billed before": facts["already_billed"],
+        word: facts["billed"],
+        "held back": sum(held.values()),
+    }
+    for name, count in rows.items():
+        amount = f"   total {Decimal(facts['amount']):,.2f}" if name == word else ""
+        print(f"  {name:<24}{count:>8,}{amount}")
+    for why_held, count in held.items():
+        print(f"    {count} x {why_held}")
+    for code, (count, sum_) in site.months.lines_per_service(month).items():
+        print(f"  in the ledger for the month, service {code}: {count:,} lines, {sum_:,.2f}")
+
+
+def _print_handed_over(site: Site, facts: Mapping[str, Any]) -> None:
     if facts.get("handoff"):
         print(f"  hand-off: {facts['handoff']}")
     if facts.get("file"):
@@ -168,8 +183,8 @@ def print_summary(site: Site, facts: Mapping[str, Any]) -> None:
         print(f"  mail: {facts['messages_accepted']} sent, see {where}")
     else:
         print("  mail: nothing new to send")
-    if not facts["billed"] and facts["owed"] and not planned:
-        print("  Nothing was billed, handed off or mailed a second time.")
+    if facts["owed"] and not facts["billed"] and facts["mode"] == "send":
+        print("  Not done again: nothing was billed, handed off or mailed a second time.")
 
 
 def _short(path: str) -> str:

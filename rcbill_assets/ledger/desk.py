@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.rules.exemptions import PERSON, PROJECT
 
@@ -41,13 +42,23 @@ class Desk:
             self.ledger.require_service(connection, service_code)
             same_day = (t.prices.c.service_code == service_code, t.prices.c.starts_on == starts_on)
             if connection.scalar(sa.select(t.prices.c.price).where(*same_day)) is not None:
-                raise LedgerError(f"Service {service_code} has a price from {starts_on.isoformat()} on: choose another day.")
+                raise LedgerError(
+                    f"Service {service_code} has a price from {starts_on.isoformat()} on: choose another day."
+                )
             connection.execute(t.prices.insert(), row)
 
         self.ledger.write(add)
 
     def add_exemption(
-        self, kind: str, subject: str, *, from_at: datetime, until_at: datetime | None, who: str, why: str, now: datetime
+        self,
+        kind: str,
+        subject: str,
+        *,
+        from_at: datetime,
+        until_at: datetime | None,
+        who: str,
+        why: str,
+        now: datetime,
     ) -> int:
         """Record an exemption and return its number."""
         if kind not in KINDS:
@@ -65,8 +76,7 @@ class Desk:
         }
 
         def add(connection: Connection) -> int:
-            number: int = connection.execute(t.exemptions.insert().values(**row)).inserted_primary_key[0]
-            return number
+            return insert_one(connection, t.exemptions, **row)
 
         return self.ledger.write(add)
 

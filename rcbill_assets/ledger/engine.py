@@ -115,25 +115,47 @@ def explained(what: str, url: URL, *, table_hint: str = "") -> Iterator[None]:
         raise explanation(error, what, url, table_hint) from None
 
 
-def explanation(error: exc.DBAPIError, what: str, url: URL, table_hint: str = "") -> RcbillError:
+def explanation(  # noqa: PLR0911 - one return for each way in which a database refuses
+    error: exc.DBAPIError, what: str, url: URL, table_hint: str = ""
+) -> RcbillError:
     """Return the sentence for a driver's refusal."""
     code = _code(error)
     text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
     place = f"{what} ({shown(url)})"
     lowered = text.lower()
     if code in {1045, 1698} or "password authentication failed" in lowered or "no password supplied" in lowered:
-        return SourceError(f"{place} refuses the user name or password: check both, and from which host the user may log in.")
+        return SourceError(
+            f"{place} refuses the user name or password: check both, and from which host the user may log in."
+        )
     if code in {1044, 1142, 1143} or "permission denied" in lowered:
-        return SourceError(f"{place} does not let this user do that: grant the rights of deploy/grants.sql. It says: {text}")
+        return SourceError(
+            f"{place} does not let this user do that: grant the rights of deploy/grants.sql. It says: {text}"
+        )
     if code == 1049 or ("database" in lowered and "does not exist" in lowered):
         return SourceError(f"{place} does not exist on that server: check the database name.")
     if code in {2002, 2003, 2005, 2006, 2013} or any(
         sign in lowered
-        for sign in ("could not connect", "connection refused", "could not translate host", "timeout expired", "server closed", "connection to server")
+        for sign in (
+            "could not connect",
+            "connection refused",
+            "could not translate host",
+            "timeout expired",
+            "server closed",
+            "connection to server",
+        )
     ):
-        return UnreachableError(f"{place} does not answer: check that the server runs and that host and port are right.")
-    if code in {1146, 1054} or "no such table" in lowered or "no such column" in lowered or "undefined" in type(error.orig).__name__.lower():
-        return SourceError(f"{place} lacks what is read there ({text}): {table_hint or 'check that it is the right database'}.")
+        return UnreachableError(
+            f"{place} does not answer: check that the server runs and that host and port are right."
+        )
+    if (
+        code in {1146, 1054}
+        or "no such table" in lowered
+        or "no such column" in lowered
+        or "undefined" in type(error.orig).__name__.lower()
+    ):
+        return SourceError(
+            f"{place} lacks what is read there ({text}): {table_hint or 'check that it is the right database'}."
+        )
     if "unable to open database file" in lowered or "not a database" in lowered:
         return SourceError(f"{place} cannot be opened as a SQLite database: check the path and who may read it.")
     return LedgerError(f"{place} refuses: {text}")
@@ -154,7 +176,8 @@ def lost_a_race(error: exc.DBAPIError) -> bool:
 
 
 def write(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """Run `work` in one transaction and commit it; a lost race is tried again whole, so `work` must only use its connection.
+    """Run `work` in one transaction and commit it; a lost race is tried again whole, so `work` must only use its
+    connection.
 
     A broken unique key counts as a lost race: another process wrote the same thing first, and the next try sees it.
     """

@@ -8,8 +8,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rcbill_assets.schemas.columns import kind_of
-from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.intake import conform, empty
 
 
 def read_frame(connection: Connection, query: sa.Select[Any], schema: Any) -> pd.DataFrame:
@@ -17,16 +16,18 @@ def read_frame(connection: Connection, query: sa.Select[Any], schema: Any) -> pd
     rows = connection.execute(query).all()
     if not rows:
         return empty(schema)
-    columns = dict(zip(rows[0]._fields, zip(*rows, strict=True), strict=True))
-    frame = pd.DataFrame(index=pd.RangeIndex(len(rows)))
-    for name, column in schema.columns.items():
-        plain = kind_of(column) in {"decimal", "day"}
-        values = pd.Series(columns[name], dtype=object)
-        frame[name] = values if plain else values.astype(str(column.dtype))
-    return frame
+    return conform(pd.DataFrame(rows, columns=list(rows[0]._fields), dtype=object), schema)
+
+
+def insert_one(connection: Connection, table: sa.Table, **values: Any) -> int:
+    """Insert a row and return the id that the database gave it."""
+    key = connection.execute(table.insert().values(**values)).inserted_primary_key
+    if key is None:
+        raise RuntimeError(f"{table.name} gives no ids")
+    return int(key[0])
 
 
 def records(frame: pd.DataFrame, **constants: Any) -> list[dict[str, Any]]:
     """Return the frame's rows as dictionaries for a statement: missing is None, never NaN; constants are added."""
     plain = frame.astype(object).where(frame.notna(), None)
-    return [{**row, **constants} for row in plain.to_dict("records")]
+    return [{str(name): value for name, value in row.items()} | constants for row in plain.to_dict("records")]

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.frames import records
+from rcbill_assets.ledger.frames import insert_one, records
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.state import drafts_to_hand_off
 from rcbill_assets.ledger.store import Ledger
@@ -103,7 +103,8 @@ class Months:
                 )
             elif known != freeze.sha256:
                 raise LedgerError(
-                    f"Freeze {freeze.number} of {freeze.month} in the storage is not the one the ledger knows: the storage "
+                    f"Freeze {freeze.number} of {freeze.month} in the storage is not the one the "
+                    "ledger knows: the storage "
                     "was moved or changed. Bring back the storage that this ledger was billed from."
                 )
 
@@ -146,7 +147,9 @@ class Months:
             ).rowcount
             if mine == 0:
                 return Written(0, 0, ZERO)
-            made = _insert_instances(connection, instances, freeze.as_of, source=f"freeze {freeze.number} of {freeze.month}")
+            made = _insert_instances(
+                connection, instances, freeze.as_of, source=f"freeze {freeze.number} of {freeze.month}"
+            )
             new = _insert_lines(connection, lines, freeze, run_id, now)
             if not held.empty:
                 connection.execute(
@@ -237,8 +240,8 @@ class Months:
     ) -> Batch | None:
         """Put the month's drafts into a batch and commit it together with its mail; None when there are no drafts.
 
-        `make` gets the drafts and the batch's number, and returns the mail (with the file attached) and the file's name.
-        It may be called again when another process was first.
+        `make` gets the drafts and the batch's number, and returns the mail (with the file attached) and the file's
+        name. It may be called again when another process was first.
         """
 
         def commit(connection: Connection) -> Batch | None:
@@ -249,19 +252,19 @@ class Months:
             number = (connection.scalar(sa.select(sa.func.max(t.handoffs.c.number)).where(of_month)) or 0) + 1
             message, file_name = make(drafts, number)
             amount = total(drafts["amount"])
-            handoff_id = connection.execute(
-                t.handoffs.insert().values(
-                    billing_month=str(month),
-                    number=number,
-                    line_count=len(drafts),
-                    amount=amount,
-                    file_name=file_name,
-                    sha256=message.attachment_named(file_name).sha256,
-                    as_of=as_of,
-                    run_id=run_id,
-                    created_at=now,
-                )
-            ).inserted_primary_key[0]
+            handoff_id = insert_one(
+                connection,
+                t.handoffs,
+                billing_month=str(month),
+                number=number,
+                line_count=len(drafts),
+                amount=amount,
+                file_name=file_name,
+                sha256=message.attachment_named(file_name).sha256,
+                as_of=as_of,
+                run_id=run_id,
+                created_at=now,
+            )
             connection.execute(
                 t.handoff_lines.insert(),
                 [{"line_item_id": int(id_), "handoff_id": handoff_id} for id_ in drafts["id"]],
@@ -280,7 +283,9 @@ class Months:
             .where(t.handoffs.c.billing_month == str(month))
             .order_by(t.handoffs.c.number)
         )
-        return self.ledger.read(lambda connection: [(name, bytes(content)) for name, content in connection.execute(query)])
+        return self.ledger.read(
+            lambda connection: [(name, bytes(content)) for name, content in connection.execute(query)]
+        )
 
     def handoffs(self, month: BillingMonth) -> list[tuple[str, int, str, int, Decimal, str]]:
         """Return the month's hand-offs: month, number, file name, lines, amount, where its mail stands."""
@@ -371,7 +376,9 @@ def _insert_instances(connection: Connection, instances: pd.DataFrame, at: datet
     new = instances[~instances["service_instance_id"].isin(known)]
     if not new.empty:
         columns = ["service_instance_id", "service_code", "identifier", "study_id"]
-        connection.execute(t.service_instances.insert(), records(new[columns], active=True, created_at=at, source=source))
+        connection.execute(
+            t.service_instances.insert(), records(new[columns], active=True, created_at=at, source=source)
+        )
     return len(new)
 
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.message import Attachment, Message
 
@@ -46,24 +47,24 @@ def record_message(
     }
     if connection.scalar(sa.select(t.outbox.c.id).where(*(t.outbox.c[name] == value for name, value in key.items()))):
         return None
-    outbox_id: int = connection.execute(
-        t.outbox.insert().values(
-            **key,
-            message_id=message.message_id,
-            sender=message.sender,
-            reply_to=message.reply_to,
-            subject=message.subject,
-            body=message.body,
-            dated=message.dated,
-            handoff_id=handoff_id,
-            run_id=run_id,
-            recorded_at=now,
-            status=RECORDED,
-            status_at=now,
-            attempts=0,
-        )
-    ).inserted_primary_key[0]
-    addresses = {address: "cc" for address in message.cc} | {address: "to" for address in message.to}
+    outbox_id = insert_one(
+        connection,
+        t.outbox,
+        **key,
+        message_id=message.message_id,
+        sender=message.sender,
+        reply_to=message.reply_to,
+        subject=message.subject,
+        body=message.body,
+        dated=message.dated,
+        handoff_id=handoff_id,
+        run_id=run_id,
+        recorded_at=now,
+        status=RECORDED,
+        status_at=now,
+        attempts=0,
+    )
+    addresses = dict.fromkeys(message.cc, "cc") | dict.fromkeys(message.to, "to")
     connection.execute(
         t.outbox_recipients.insert(),
         [
@@ -189,11 +190,13 @@ class Outbox:
     def retry(self, outbox_id: int, *, now: datetime) -> bool:
         """Put a failed message back among those waiting; return whether it had failed."""
         changed = self.ledger.write(
-            lambda connection: connection.execute(
-                t.outbox.update()
-                .where(t.outbox.c.id == outbox_id, t.outbox.c.status == FAILED)
-                .values(status=RECORDED, status_at=now)
-            ).rowcount
+            lambda connection: (
+                connection.execute(
+                    t.outbox.update()
+                    .where(t.outbox.c.id == outbox_id, t.outbox.c.status == FAILED)
+                    .values(status=RECORDED, status_at=now)
+                ).rowcount
+            )
         )
         return changed == 1
 

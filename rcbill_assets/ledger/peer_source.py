@@ -22,15 +22,15 @@ from rcbill_assets.calendar import localize
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger import peer_plan
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.ledger.peer_plan import INSTANCES, ITEMS, TABLES, TYPES
 from rcbill_assets.ledger.upgrade import VERSION_TABLE
 from rcbill_assets.money import CENT, QUANTITY, RATE, exact
 from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
 from rcbill_assets.schemas.columns import UTC_TIME
-from rcbill_assets.schemas.intake import QUOTED, empty
+from rcbill_assets.schemas.intake import empty
 from rcbill_assets.text import blank_to_missing
 
 WHAT = "the peer's billing database"
-ITEMS, INSTANCES, TYPES = TABLES = ("invoice_line_item", "service_instance", "service_type")
 # What the peer has besides; a later version of this program places it.
 OTHER_TABLES = (
     "banned_owners", "staff_employment_periods", "invoice_line_item_communications", "service_instance_relationships",
@@ -166,7 +166,9 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
         there = _tables(connection)
         where = shown(parse_url(url, WHAT))
         if VERSION_TABLE in there:
-            raise SourceError(f"{WHAT} ({where}) is a ledger of rcbill itself: give the URL of the database the peer made.")
+            raise SourceError(
+                f"{WHAT} ({where}) is a ledger of rcbill itself: give the URL of the database the peer made."
+            )
         raw = {table: _read_table(connection, table, there, where) for table in TABLES}
         others = {
             table: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table))) or 0
@@ -177,7 +179,9 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
     for table, frame in raw.items():
         frames[table], found = typed_frame(frame, table, zone)
         problems.append(found)
-    types, of_types = _price_list(frames[TYPES])
+    together = peer_plan.together(*problems)
+    unread = together.loc[(together["table"] == TYPES) & (together["column"] == "start_date"), "row"]
+    types, of_types = _price_list(frames[TYPES].drop(index=unread))
     instances, of_instances = _first_instances(frames[INSTANCES])
     items = peer_plan.identified(frames[ITEMS], instances)
     items["billing_month"] = peer_plan.billing_months(items, fiscal_year_first_month)
@@ -188,7 +192,7 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
         types=types,
         instances=instances,
         items=items,
-        problems=peer_plan.together(*problems, of_types, of_instances),
+        problems=peer_plan.together(together, of_types, of_instances),
         others=others,
     )
 
@@ -227,28 +231,36 @@ def _read_table(connection: Connection, table: str, there: set[str], where: str)
     chosen = [name for name in COLUMNS[table] if name in names]
     rows = connection.execute(sa.select(*(sa.column(name) for name in chosen)).select_from(sa.table(table))).all()
     cells = zip(*rows, strict=True) if rows else ([] for _ in chosen)
-    return pd.DataFrame({name: pd.Series(list(values), dtype=object) for name, values in zip(chosen, cells, strict=True)})
+    return pd.DataFrame(
+        {name: pd.Series(list(values), dtype=object) for name, values in zip(chosen, cells, strict=True)}
+    )
 
 
 def typed_frame(raw: pd.DataFrame, table: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a table's frame with our names and types, and its problems. Columns that are not there are missing. Pure."""
     typed, problems = {}, []
-    keys = raw.iloc[:, 0].map(lambda value: "NULL" if value is None else _code(value)) if len(raw) else pd.Series(dtype=object)
+    keys = (
+        raw.iloc[:, 0].map(lambda value: "NULL" if value is None else _code(value))
+        if len(raw)
+        else pd.Series(dtype=object)
+    )
     for peer_name, column in COLUMNS[table].items():
         cells = raw[peer_name] if peer_name in raw else pd.Series([None] * len(raw), dtype=object)
-        values, why, placed = _READERS[column.kind](cells, zone)
+        values, why = _READERS[column.kind](cells, zone)
         typed[column.name] = values
-        if why.notna().any():
-            wrong = why[why.notna()]
-            problems.append(
-                peer_plan.problem_rows(table, keys[wrong.index], peer_name, cells[wrong.index], wrong, placed=placed)
-            )
+        wrong = why[why.notna()]
+        placed = column.kind in _CAN_BE_DONE_WITHOUT[table]
+        problems.append(
+            peer_plan.problem_rows(table, keys[wrong.index], peer_name, cells[wrong.index], wrong, placed=placed)
+        )
     return pd.DataFrame(typed, index=raw.index), peer_plan.together(*problems)
 
 
-# Readers: cells as the database gives them -> values, for each why it is a problem (missing: none), and whether a row
-# with such a problem can be placed all the same.
-_Read = tuple[pd.Series, pd.Series, bool]
+# Kinds of cells without which a row has a place all the same when they cannot be read.
+_CAN_BE_DONE_WITHOUT = {ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}}
+
+# Readers: cells as the database gives them -> values, and for each why it is a problem (missing: none).
+_Read = tuple[pd.Series, pd.Series]
 
 
 def _by_value(cells: pd.Series, read: Callable[[object], tuple[object, str | None]]) -> tuple[pd.Series, pd.Series]:
@@ -274,7 +286,7 @@ def _as_written(value: object) -> str:
 
 def _texts(cells: pd.Series, as_text: Callable[[object], str]) -> _Read:
     values, why = _by_value(cells, lambda value: (None if value is None else as_text(value), None))
-    return blank_to_missing(values), why, True
+    return blank_to_missing(values), why
 
 
 def _wholes(cells: pd.Series) -> _Read:
@@ -285,7 +297,7 @@ def _wholes(cells: pd.Series) -> _Read:
         return (int(text), None) if re.fullmatch(r"-?\d{1,18}", text) else (None, "is not a whole number")
 
     values, why = _by_value(cells, read)
-    return values.astype("Int64"), why, False
+    return values.astype("Int64"), why
 
 
 def _digits(value: object) -> str:
@@ -305,7 +317,7 @@ def _amounts(cells: pd.Series, step: Decimal, what: str) -> _Read:
         except ValueError:
             return None, f"is not an exact number of {what}"
 
-    return *_by_value(cells, read), False
+    return _by_value(cells, read)
 
 
 def _quantities(cells: pd.Series) -> _Read:
@@ -325,12 +337,12 @@ def _quantities(cells: pd.Series) -> _Read:
             return None, "is not a number"
         return rounded, f"has more than six decimals and is kept as {rounded}"
 
-    return *_by_value(cells, read), True
+    return _by_value(cells, read)
 
 
 def _times(cells: pd.Series, zone: ZoneInfo) -> _Read:
     naive, why = _naive_times(cells)
-    return localize(naive, zone).astype(UTC_TIME), why, True
+    return localize(naive, zone).astype(UTC_TIME), why
 
 
 def _naive_times(cells: pd.Series) -> tuple[pd.Series, pd.Series]:
@@ -344,7 +356,7 @@ def _naive_times(cells: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 def _days(cells: pd.Series) -> _Read:
     times, why = _naive_times(cells)
-    return times.dt.date.astype(object).where(times.notna(), None), why, False
+    return times.dt.date.astype(object).where(times.notna(), None), why
 
 
 _READERS: dict[str, Callable[[pd.Series, ZoneInfo], _Read]] = {
@@ -361,20 +373,20 @@ _READERS: dict[str, Callable[[pd.Series, ZoneInfo], _Read]] = {
 
 def _price_list(types: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the prices that can be used, oldest first, and the rows that cannot. Pure."""
-    types = types.assign(starts_on=types["starts_on"].where(types["starts_on"].notna(), SINCE_EVER))
-    types["months_between_bills"] = types["months_between_bills"].fillna(0).clip(lower=0)
-    types["name"] = types["name"].fillna("Service " + types["service_code"])
+    types = types.assign(
+        starts_on=types["starts_on"].where(types["starts_on"].notna(), SINCE_EVER),
+        months_between_bills=types["months_between_bills"].fillna(0).clip(lower=0),
+        name=types["name"].fillna("Service " + types["service_code"]),
+    ).drop_duplicates(["service_code", "starts_on", "price"])
     negative = types["price"].map(lambda price: price is not None and price < 0).astype(bool)
     why = pd.Series(pd.NA, index=types.index, dtype="string")
     why = why.mask(types.duplicated(["service_code", "starts_on"]), "another price starts on the same day, and counts")
     why = why.mask(negative, "is negative").mask(types["price"].isna(), "is missing or cannot be read")
     why = why.mask(types["service_code"].isna(), "has no service_type_code")
-    why = why.mask(types.duplicated(["service_code", "starts_on", "price"]) & (why.fillna("") != ""), pd.NA)
-    again = types.duplicated(["service_code", "starts_on"])
     wrong = why[why.notna()]
     keys = types["service_code"].fillna("NULL")[wrong.index]
     problems = peer_plan.problem_rows(TYPES, keys, "price", types["price"][wrong.index], wrong, placed=False)
-    good = types[why.isna() & ~again].sort_values(["service_code", "starts_on"], kind="stable")
+    good = types[why.isna()].sort_values(["service_code", "starts_on"], kind="stable")
     return good.reset_index(drop=True), problems
 
 
@@ -402,6 +414,3 @@ def _first_instances(instances: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
 
 def _typed(frame: pd.DataFrame, schema: object) -> pd.DataFrame:
     return frame.astype(empty(schema).dtypes.to_dict()).reset_index(drop=True)
-
-
-__all__ = ["QUOTED", "PeerBilling", "is_peer_shape", "read_peer"]

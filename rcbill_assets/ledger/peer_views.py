@@ -174,9 +174,7 @@ def _is_sending(event: Event) -> sa.ColumnElement[bool]:
 
 
 def _is_coming_back(event: Event) -> sa.ColumnElement[bool]:
-    return sa.or_(
-        event.c.kind == "received", sa.and_(event.c.kind == "imported", event.c.date_received.is_not(None))
-    )
+    return sa.or_(event.c.kind == "received", sa.and_(event.c.kind == "imported", event.c.date_received.is_not(None)))
 
 
 def _newest(

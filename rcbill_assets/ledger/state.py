@@ -112,5 +112,3 @@ def drafts_to_hand_off(billing_month: str) -> sa.Select[tuple[object, ...]]:
             sa.and_(state.c.kind != "regular", state.c.billing_month < billing_month),
         ),
     )
-
-

@@ -23,12 +23,13 @@ metadata = sa.MetaData(
     }
 )
 
-# Keys compare byte for byte on every database: billing ids are looked up whole and as written.
-_MYSQL = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 
-
+# utf8mb4_bin: keys compare byte for byte on every database; billing ids are looked up whole and as written.
 def _table(name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-    return sa.Table(name, metadata, *parts, **_MYSQL)
+    table: sa.Table = sa.Table(
+        name, metadata, *parts, mysql_engine="InnoDB", mysql_charset="utf8mb4", mysql_collate="utf8mb4_bin"
+    )
+    return table
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> sa.CheckConstraint:
@@ -132,7 +133,8 @@ line_items = _table(
     sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
     sa.CheckConstraint("price >= 0", name="price_not_negative"),
     sa.CheckConstraint(
-        "(kind = 'reversal' AND quantity <= 0 AND amount <= 0) OR (kind <> 'reversal' AND quantity >= 0 AND amount >= 0)",
+        "(kind = 'reversal' AND quantity <= 0 AND amount <= 0) OR (kind <> 'reversal' AND quantity "
+        ">= 0 AND amount >= 0)",
         name="only_reversals_are_negative",
     ),
     sa.CheckConstraint("billing_month LIKE '____-__'", name="billing_month_shape"),
@@ -144,9 +146,7 @@ CHANGEABLE = (
     "fiscal_contact_name", "fiscal_contact_email",
 )  # fmt: skip
 
-_moves = " OR ".join(
-    f"(prior_status = '{before}' AND status = '{after}')" for before, after in sorted(ALLOWED_MOVES)
-)
+_moves = " OR ".join(f"(prior_status = '{before}' AND status = '{after}')" for before, after in sorted(ALLOWED_MOVES))
 
 line_item_events = _table(
     "line_item_events",

@@ -22,6 +22,7 @@ class ExactDecimal(sa.types.TypeDecorator[Decimal]):
 
     def __init__(self, precision: int, scale: int) -> None:
         super().__init__(precision, scale)
+        self.number_precision = precision
         self.number_scale = scale
         self.step = Decimal(1).scaleb(-scale)
 
@@ -29,7 +30,7 @@ class ExactDecimal(sa.types.TypeDecorator[Decimal]):
         """Choose the column type of a dialect."""
         if dialect.name == "sqlite":
             return dialect.type_descriptor(sa.BigInteger())
-        return dialect.type_descriptor(sa.Numeric(self.impl_instance.precision, self.number_scale))
+        return dialect.type_descriptor(sa.Numeric(self.number_precision, self.number_scale))
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
         """Return what the database is given."""

@@ -32,7 +32,8 @@ def _config(connection: Connection | None = None) -> Config:
 def newest_version() -> str:
     """Return the schema version of this code."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "there is at least one migration"
+    if head is None:
+        raise LedgerError("The program has no migrations: its installation is not whole.")
     return head
 
 
@@ -82,7 +83,8 @@ def _make_triggers(connection: Connection) -> list[str]:
             says = f"rows of {table.name} are never changed nor taken away"
             drop = f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table.name}" if dialect == "postgresql" else "")
             make = {
-                "sqlite": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} BEGIN SELECT RAISE(ABORT, '{says}'); END",
+                "sqlite": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{says}'); END",
                 "mysql": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} FOR EACH ROW "
                 f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{says}'",
                 "postgresql": f"CREATE TRIGGER {name} BEFORE {verb} ON {table.name} "

@@ -46,7 +46,7 @@ class Message:
     @property
     def message_id(self) -> str:
         """The Message-ID: the same for the same key, on every try."""
-        key = "\x1f".join((self.recipient, self.template, self.about, self.period, self.rung))
+        key = f"{self.recipient}\x1f{self.template}\x1f{self.about}\x1f{self.period}\x1f{self.rung}"
         domain = self.sender.rpartition("@")[2]
         return f"<rcbill.{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 

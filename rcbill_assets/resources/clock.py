@@ -32,7 +32,8 @@ class AsOf(ConfigurableResource[None]):
     """The instant for which a run decides. Set it in the launchpad to run as of another time."""
 
     as_of: str | None = Field(
-        default=None, description="ISO 8601 with offset, for one 2026-11-05T12:00:00Z; leave it out for the run's own time."
+        default=None,
+        description="ISO 8601 with offset, for one 2026-11-05T12:00:00Z; leave it out for the run's own time.",
     )
 
 

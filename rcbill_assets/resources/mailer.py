@@ -73,7 +73,8 @@ class EmlFolder:
                 write_whole(path, as_mail(message).as_bytes())
             except OSError as error:
                 raise MailUnavailableError(
-                    f"The mail folder {self.folder} cannot be written ({error.strerror}): check that it exists and who may write it."
+                    f"The mail folder {self.folder} cannot be written ({error.strerror}): check that "
+                    "it exists and who may write it."
                 ) from None
         return {}
 
@@ -107,7 +108,8 @@ class SmtpServer:
             raise MailUnavailableError(f"{says}. The message stays in the outbox for the next run.") from None
         except (smtplib.SMTPException, OSError) as error:
             raise MailUnavailableError(
-                f"{self._place} does not take mail ({self._clean(str(error)) or type(error).__name__}): check that it runs and "
+                f"{self._place} does not take mail "
+                f"({self._clean(str(error)) or type(error).__name__}): check that it runs and "
                 "that [mail] smtp_host, smtp_port and smtp_security are right. The message stays in the outbox."
             ) from None
         return {address: f"{code} {self._clean(text)}" for address, (code, text) in refused.items()}

@@ -6,6 +6,7 @@ What belongs here: getting the rows quickly, and one clear sentence when they ca
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,8 +16,9 @@ from sqlalchemy.engine import URL
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
-from rcbill_assets.schemas.intake import read
-from rcbill_assets.schemas.redcap import Source
+from rcbill_assets.schemas.billing import REJECTS
+from rcbill_assets.schemas.intake import first_by_key, read, together
+from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
 
 WHAT = "the REDCap database"
 
@@ -24,6 +26,20 @@ WHAT = "the REDCap database"
 def source_sql(table: str) -> str:
     """Return the SELECT of a table: dbt_like_sql/sources/{table}.sql."""
     return (files("dbt_like_sql.sources") / f"{table}.sql").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class RedcapTables:
+    """REDCap's tables as billing reads them: typed, ownership and users told apart, and what could not be read.
+
+    Of several ownership records of a project, or users of one name, the oldest counts; the rest are reported.
+    """
+
+    config: pd.DataFrame
+    projects: pd.DataFrame
+    user_information: pd.DataFrame
+    project_ownership: pd.DataFrame
+    rejects: pd.DataFrame
 
 
 class RedcapDb:
@@ -43,10 +59,22 @@ class RedcapDb:
         frame, rejects = read(self.raw(source.table), source, zone)
         if frame.empty and not source.may_be_empty:
             raise SourceError(
-                f"Table {source.table} of {WHAT} ({self.shown_url}) has no rows that can be read: check that it is the right "
+                f"Table {source.table} of {WHAT} ({self.shown_url}) has no rows that can be read: "
+                "check that it is the right "
                 "database and that the reading user sees its rows. Nothing is decided on an empty extract."
             )
         return frame, rejects
+
+    def tables(self, zone: ZoneInfo) -> RedcapTables:
+        """Return every table that billing reads; the first that cannot be read ends it with its error."""
+        config, bad_config = self.extract(CONFIG, zone)
+        projects, bad_projects = self.extract(PROJECTS, zone)
+        users, bad_users = self.extract(USER_INFORMATION, zone)
+        users, same_users = first_by_key(users, USER_INFORMATION, "username", text=True)
+        ownership, bad_ownership = self.extract(PROJECT_OWNERSHIP, zone)
+        ownership, same_projects = first_by_key(ownership, PROJECT_OWNERSHIP, "pid")
+        rejects = together([bad_config, bad_projects, bad_users, same_users, bad_ownership, same_projects], REJECTS)
+        return RedcapTables(config, projects, users, ownership, rejects)
 
     def raw(self, table: str) -> pd.DataFrame:
         """Return a table's rows with whatever types the database gives."""
@@ -55,15 +83,16 @@ class RedcapDb:
         # SQLAlchemy proves the connection and the query first: connectorx takes 30 s to fail, and says less.
         with explained(WHAT, self.url, table_hint=hint), self.engine.connect() as connection:
             if self.url.get_backend_name() == "mysql":
-                connection.exec_driver_sql(f"SELECT 1 FROM ({_bare(query)}) AS proof LIMIT 1")
+                # The query is a file of ours; nothing of anybody else is in it.
+                connection.exec_driver_sql(f"SELECT 1 FROM ({_bare(query)}) AS proof LIMIT 1")  # noqa: S608
                 quick = _by_connectorx(query, self.url)
                 if quick is not None:
                     return quick
             result = connection.exec_driver_sql(query)
             names = list(result.keys())
             columns: Any = zip(*result.all(), strict=True)
-            values = dict(zip(names, columns, strict=False))
-            return pd.DataFrame({name: pd.Series(values.get(name, ()), dtype=object) for name in names})
+            values = dict(zip(names, columns, strict=False))  # no columns at all when there are no rows
+            return pd.DataFrame({name: pd.Series(list(values.get(name, ())), dtype=object) for name in names})
 
 
 def _bare(query: str) -> str:
@@ -84,7 +113,8 @@ def _by_connectorx(query: str, url: URL) -> pd.DataFrame | None:
         raise
     except BaseException:  # noqa: BLE001 - a Rust panic is no Exception; PyMySQL reads it instead
         return None
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_as_pandas)
+    arrow: Any = table
+    frame: pd.DataFrame = arrow.to_pandas(types_mapper=_as_pandas)
     return frame
 
 

@@ -106,7 +106,8 @@ class Storage:
                 frames[name] = pd.read_parquet(BytesIO(content))
         except OSError as error:
             raise LedgerError(
-                f"Freeze {number} of {month} cannot be read at {folder} ({error.strerror}): the storage was moved or emptied; "
+                f"Freeze {number} of {month} cannot be read at {folder} ({error.strerror}): the "
+                "storage was moved or emptied; "
                 "bring it back, since a month is billed from its first freeze."
             ) from None
         only: Mapping[str, frozenset[str]] | None = None
@@ -120,7 +121,6 @@ class Storage:
             frames=frames,
             only=only,
         )
-
 
 
 def _hash_of(path: Path) -> str:

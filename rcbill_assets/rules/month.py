@@ -1,4 +1,6 @@
-"""A whole billing month: what is new of its lines, and whether it looks like a month at all (DOMAIN.md section 5). Pure."""
+"""A whole billing month: what is new of its lines, and whether it looks like a month at all (DOMAIN.md section 5).
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def not_billed_yet(lines: pd.DataFrame, ledger_keys: pd.DataFrame) -> pd.Series:
 
 
 def new_service_instances(lines: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Return the service instances that the lines name and nobody has made yet, one row each, study id as on the line."""
+    """Return the service instances that the lines name and nobody has made yet, one row each, study id as on the
+    line.
+    """
     columns = ["service_instance_id", "service_code", "identifier", "study_id"]
     named = lines[columns].drop_duplicates("service_instance_id")
     return named[~named["service_instance_id"].isin(known["service_instance_id"])].reset_index(drop=True)

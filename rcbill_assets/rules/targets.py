@@ -1,4 +1,6 @@
-"""Which projects a billing month bills the annual fee, and why the others are not billed (DOMAIN.md section 5). Pure."""
+"""Which projects a billing month bills the annual fee, and why the others are not billed (DOMAIN.md section 5).
+Pure.
+"""
 
 from __future__ import annotations
 

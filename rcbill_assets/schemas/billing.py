@@ -101,7 +101,9 @@ TARGETS = pa.DataFrameSchema(
 
 LINE_ITEMS = pa.DataFrameSchema(
     {
-        "billing_id": text("What the fiscal team sees and sends back; with the month it names the line", nullable=False),
+        "billing_id": text(
+            "What the fiscal team sees and sends back; with the month it names the line", nullable=False
+        ),
         "billing_month": text("Month of the run that bills it, 2026-10", nullable=False),
         "service_instance_id": text("`{code}-{identifier}`", nullable=False),
         "service_code": text("Service", nullable=False),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandera.pandas as pa
 
-UTC_TIME = "datetime64[us, UTC]"
+UTC_TIME: Any = "datetime64[us, UTC]"  # pandas-stubs know no time zones in a type's name
 
 
 def whole(description: str, *, unit: str = "", nullable: bool = False, **checks: Any) -> pa.Column:
@@ -45,6 +45,11 @@ def day(description: str, *, nullable: bool = False) -> pa.Column:
 
 def _about(kind: str, unit: str) -> dict[str, str]:
     return {"kind": kind, "unit": unit}
+
+
+def dtype_of(column: pa.Column) -> Any:
+    """Return the pandas type of a column; Decimals and days are plain objects."""
+    return object if str(column.dtype) == "object" else str(column.dtype)
 
 
 def kind_of(column: pa.Column) -> str:

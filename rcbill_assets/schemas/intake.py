@@ -7,15 +7,18 @@ the row asks the rejects first. Structure is different: a column that is not the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pandera.errors
+import pandera.pandas as pa
 
 from rcbill_assets.calendar import localize
 from rcbill_assets.errors import SourceError
 from rcbill_assets.schemas.billing import HELD_BACK, REJECTS, REPORTED
-from rcbill_assets.schemas.columns import UTC_TIME, kind_of
+from rcbill_assets.schemas.columns import UTC_TIME, dtype_of, kind_of
 from rcbill_assets.schemas.redcap import Source
 from rcbill_assets.text import blank_to_missing, comparable
 
@@ -23,10 +26,20 @@ from rcbill_assets.text import blank_to_missing, comparable
 QUOTED = 200
 
 
-def empty(schema: object) -> pd.DataFrame:
+def empty(schema: pa.DataFrameSchema) -> pd.DataFrame:
     """Return an empty frame of a schema."""
-    columns = getattr(schema, "columns")  # noqa: B009 - pandera's schemas are untyped
-    return pd.DataFrame({name: pd.Series(dtype=str(column.dtype)) for name, column in columns.items()})
+    return pd.DataFrame({name: pd.Series(dtype=dtype_of(column)) for name, column in schema.columns.items()})
+
+
+def conform(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return a frame with just the schema's columns, in its order and types."""
+    return frame[list(schema.columns)].astype({name: dtype_of(column) for name, column in schema.columns.items()})
+
+
+def together(parts: Sequence[pd.DataFrame], schema: pa.DataFrameSchema) -> pd.DataFrame:
+    """Return the rows of frames of one schema in one frame; parts without rows do not change its types."""
+    filled = [part for part in parts if not part.empty]
+    return pd.concat(filled, ignore_index=True) if filled else empty(schema)
 
 
 def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -96,7 +109,9 @@ def _broken_rules(frame: pd.DataFrame, source: Source) -> list[pd.DataFrame]:
         if len(cells) < len(cases):
             raise SourceError(f"Table {source.table} cannot be read: {cases['check'].iloc[0]}.") from None
         cells = cells.drop_duplicates(["column", "index"])
-        sentences = cells["check"].astype("string").replace({"not_nullable": "is missing", "field_uniqueness": "occurs twice"})
+        sentences = (
+            cells["check"].astype("string").replace({"not_nullable": "is missing", "field_uniqueness": "occurs twice"})
+        )
         return [
             pd.DataFrame(
                 {
@@ -119,7 +134,8 @@ def _rejects(frame: pd.DataFrame, raw: pd.DataFrame, source: Source, failures: l
     def of(column: str | None, dtype: str) -> pd.Series:
         if column is None:
             return pd.Series(pd.NA, index=cells.index, dtype=dtype)
-        return frame.loc[rows, column].astype(dtype).reset_index(drop=True)
+        values: pd.Series = frame.loc[rows, column].astype(cast("Any", dtype)).reset_index(drop=True)
+        return values
 
     projects, users = of(source.project_column, "Int64"), of(source.user_column, "string")
     keys = raw.loc[rows, source.key].astype("string").fillna("NULL").reset_index(drop=True)

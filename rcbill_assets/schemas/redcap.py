@@ -1,4 +1,6 @@
-"""REDCap's tables as the pipeline reads them (DOMAIN.md section 2): only the columns that something here reads. Pure."""
+"""REDCap's tables as the pipeline reads them (DOMAIN.md section 2): only the columns that something here reads.
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -14,13 +14,19 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
     @run_failure_sensor(
         name="run_failed",
         default_status=DefaultSensorStatus.RUNNING,
-        description="Mails the REDCap team when a run has failed: which, for what month, and the sentence that says why.",
+        description="Mails the REDCap team when a run has failed: which, for what month, and why.",
     )
     def run_failed(context: RunFailureSensorContext) -> None:
         run = context.dagster_run
         now = site.clock.now()
         message = run_failed_message(
-            run.run_id, run.job_name, run.tags.get("dagster/partition", ""), _why(context), now, site.policy, site.templates
+            run.run_id,
+            run.job_name,
+            run.tags.get("dagster/partition", ""),
+            _why(context),
+            now,
+            site.policy,
+            site.templates,
         )
         try:
             site.outbox.record(message, run_id=run.run_id, now=now)
