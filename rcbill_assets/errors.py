@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 
-_URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@]*):(?P<password>[^\s/]*)@")
+# Up to the last @: whoever writes a password into a URL by hand may leave its @ and / unquoted.
+_URL_PASSWORD = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@]*):(?P<password>\S*)@")
 
 
 def without_secrets(text: str, secrets: tuple[str, ...] = ()) -> str:

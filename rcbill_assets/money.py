@@ -38,7 +38,7 @@ def exact(value: object, step: Decimal = CENT) -> Decimal:
     not finite or is no number: money is never rounded on the way in.
     """
     try:
-        number = Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value).strip())
+        number = Decimal(repr(float(value))) if isinstance(value, float) else Decimal(str(value).strip())
         rounded = number.quantize(step)
     except InvalidOperation:
         raise ValueError(f"not an amount: {value!r}") from None

@@ -25,7 +25,10 @@ def _zone(name: str) -> str:
 
 
 def _month(value: object) -> object:
-    return BillingMonth.parse(value) if isinstance(value, str) else value
+    if value is None or isinstance(value, BillingMonth):
+        return value
+    # TOML reads 2026-10-01 without quotes as a date; its text is parsed, or refused with how it is written.
+    return BillingMonth.parse(str(value))
 
 
 def _base_url(url: str) -> str:
@@ -43,6 +46,7 @@ def _address(text: str) -> str:
 Zone = Annotated[str, AfterValidator(_zone)]
 Month = Annotated[BillingMonth, BeforeValidator(_month)]
 Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], Field(min_length=1)]
 
 
 class _Frozen(BaseModel):
@@ -84,9 +88,9 @@ class Mail(_Frozen):
     smtp_timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 30
     sender: Address = "no-reply@example.org"
     reply_to: Address | None = None
-    fiscal_team: tuple[Address, ...] = ("fiscal-team@example.org",)
+    fiscal_team: Addresses = ("fiscal-team@example.org",)
     billing_list: tuple[Address, ...] = ("redcap-billing@example.org",)
-    redcap_team: tuple[Address, ...] = ("redcap-team@example.org",)
+    redcap_team: Addresses = ("redcap-team@example.org",)
 
 
 class Policy(_Frozen):

@@ -18,6 +18,7 @@ from sqlalchemy.engine import URL
 from rcbill_assets.errors import SettingsError
 from rcbill_assets.ledger.engine import parse_url
 from rcbill_assets.policy import Policy
+from rcbill_assets.services.registry import REGISTRY
 
 CONFIG_VARIABLE = "RCBILL_CONFIG"
 DEFAULT_CONFIG = "rcbill.toml"
@@ -71,12 +72,19 @@ def _settings(content: dict[str, Any], home: Path, source: Path | None, environm
     unknown = sorted(set(places) - set(PLACES)) if isinstance(places, dict) else ["places"]
     if unknown:
         raise SettingsError(f"{where}: [places] knows no {', '.join(unknown)}; it knows {', '.join(PLACES)}.")
+    for name, value in places.items():
+        if not isinstance(value, str):
+            raise SettingsError(f"{where}: [places] {name} is text: write it in quotes.")
     base = where.absolute().parent
     home = (base / places["home"]).absolute() if "home" in places else home
     try:
         policy = Policy.model_validate(content)
     except ValidationError as error:
         raise SettingsError(f"{where}: {_first_mistake(error)}") from None
+    strange = sorted(set(policy.services) - {service.code for service in REGISTRY})
+    if strange:
+        known = ", ".join(f"{service.code} ({service.name})" for service in REGISTRY)
+        raise SettingsError(f"{where}: there is no service {', '.join(strange)}; there is {known}.")
     redcap = places.get("redcap_url", f"sqlite:///{home / 'redcap.db'}")
     billing = places.get("billing_url", f"sqlite:///{home / 'ledger.db'}")
     return Settings(
@@ -105,13 +113,20 @@ def _with_password(text: str, name: str, variable: str, base: Path, where: Path,
     return url.render_as_string(hide_password=False)
 
 
+_SAYS = {
+    "extra_forbidden": "is not a setting there is; rcbill.example.toml lists those",
+    "model_type": "is a table of settings: see rcbill.example.toml",
+    "dict_type": "is a table of settings: see rcbill.example.toml",
+    "tuple_type": 'is a list: write it as ["...", "..."]',
+    "too_short": "needs at least one entry",
+}
+
+
 def _first_mistake(error: ValidationError) -> str:
     """Return one sentence for the first thing that is wrong, with how many more there are."""
     mistakes = error.errors(include_url=False, include_input=False)
     first = mistakes[0]
     place = ".".join(str(part) for part in first["loc"])
-    says = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        says = "is not a setting there is; rcbill.example.toml lists those"
+    says = _SAYS.get(first["type"], first["msg"].removeprefix("Value error, "))
     more = f" ({len(mistakes) - 1} more after this one.)" if len(mistakes) > 1 else ""
     return f"{place}: {says}.{more}"

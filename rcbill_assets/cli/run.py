@@ -16,6 +16,7 @@ from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site
 from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.resources.clock import SystemClock
+from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
 from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
 
@@ -91,26 +92,11 @@ def run_month(site: Site, month: BillingMonth, as_of: str | None = None) -> dict
                 raise_on_error=False,
             ) as result:
                 run_id, success = result.run_id, result.success
-                reasons = [_reason(event) for event in result.all_events if event.is_failure and event.step_key]
-                reasons += [
-                    event.asset_check_evaluation_data.description or ""
-                    for event in result.all_events
-                    if event.event_type_value == "ASSET_CHECK_EVALUATION"
-                    and event.asset_check_evaluation_data.blocking
-                    and not event.asset_check_evaluation_data.passed
-                ]
+                reasons = [] if success else why_it_failed(instance, run_id)
         finally:
             finished.set()
             teller.join()
     return {**site.months.run(run_id), "run_id": run_id, "success": success, "month": str(month), "reasons": reasons}
-
-
-def _reason(event: Any) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return str(data.user_failure_data.description)
-    error = data.error.cause or data.error if data.error else None
-    return error.message.strip() if error else f"{event.step_key} failed"
 
 
 def _tell_steps(instance: Any, known: set[str], finished: threading.Event) -> None:

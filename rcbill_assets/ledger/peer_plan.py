@@ -73,7 +73,8 @@ def together(*problems: pd.DataFrame) -> pd.DataFrame:
 def problems_of_items(items: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
     """Return every problem of the items: those of reading them (given), and values that no line item can have."""
     known = problems[problems["table"] == ITEMS]
-    read_already = set(zip(known["row"], known["column"], strict=True))
+    without_place = known[~known["placed"].astype(bool)]
+    read_already = set(zip(without_place["row"], without_place["column"], strict=True))
     found = [known]
     keys = items["peer_id"].astype("string").fillna("NULL")
 
@@ -276,7 +277,7 @@ def line_frame(items: pd.DataFrame, as_done: frozenset[str], names: dict[str, st
 def event_frame(items: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """Return the one event of each new item: its status, since when, and the facts that only events have."""
     facts = [name for name in FACTS if name not in _ON_THE_LINE]
-    return items[["peer_id", "status", *facts]].assign(number=1, at=status_times(items).fillna(pd.Timestamp(now)))
+    return items[["peer_id", "status", "script_name", *facts]].assign(number=1, at=status_times(items).fillna(pd.Timestamp(now)))
 
 
 _ON_THE_LINE = (
@@ -317,7 +318,7 @@ def followed(known: pd.DataFrame, items: pd.DataFrame, now: datetime) -> tuple[p
         changed |= differs
         why = "is empty now; the ledger keeps what it was"
         conflicts.append(problem_rows(ITEMS, keys[emptied], name, then[emptied], why, placed=True))
-    events = both[["line_item_id", "peer_id"]].assign(
+    events = both[["line_item_id", "peer_id", "script_name"]].assign(
         number=both["number"] + 1,
         prior_number=both["number"],
         prior_status=both["status"],

@@ -24,6 +24,12 @@ from rcbill_assets.text import blank_to_missing, comparable
 
 # A value is quoted in a report up to this length; the source still holds all of it.
 QUOTED = 200
+LARGEST_WHOLE = 2**53
+# REDCap did not exist before, and billing months go no further.
+FIRST_YEAR, LAST_YEAR = 1900, 9998
+
+_TIME = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
+_WITH_OFFSET = r".*(?:Z|:.*[+-]\d{2}:?\d{2})"
 
 
 def empty(schema: pa.DataFrameSchema) -> pd.DataFrame:
@@ -80,19 +86,33 @@ def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, 
             return raw.astype("Int64"), no_reason
         present = raw if pd.api.types.is_float_dtype(raw.dtype) else blank_to_missing(raw)
         numbers = pd.to_numeric(present, errors="coerce").astype("Float64")
-        readable = numbers.notna() & (numbers == numbers.round())
-        values = numbers.where(readable).astype("Int64")
+        # Beyond that a double no longer tells one whole number from the next; infinity is beyond it too.
+        readable = (numbers == numbers.round()) & (numbers.abs() < LARGEST_WHOLE)
+        values = numbers.where(readable.fillna(False)).astype("Int64")
         return values, no_reason.mask(present.notna() & ~readable.fillna(False), "is not a whole number")
     if kind == "instant":
-        if pd.api.types.is_datetime64_any_dtype(raw.dtype):
-            return localize(raw, zone).astype(UTC_TIME), no_reason
-        present = blank_to_missing(raw)
-        times = pd.to_datetime(present, errors="coerce", format="ISO8601")
-        if times.dt.tz is not None:
-            times = times.dt.tz_convert(zone).dt.tz_localize(None)
-        why = no_reason.mask(present.notna() & times.isna(), "is not a time")
-        return localize(times, zone).astype(UTC_TIME), why
+        return _read_times(raw, zone)
     return blank_to_missing(raw), no_reason
+
+
+def _read_times(raw: pd.Series, zone: ZoneInfo) -> tuple[pd.Series, pd.Series]:
+    """Return instants of naive local times, and for each row why it is none."""
+    no_reason = pd.Series(pd.NA, index=raw.index, dtype="string")
+    if pd.api.types.is_datetime64_any_dtype(raw.dtype):
+        present, local = raw, raw
+        instants = pd.Series(pd.NaT, index=raw.index, dtype=UTC_TIME)
+    else:
+        present = blank_to_missing(raw).str.strip()
+        # pandas would also take `now`, years alone and numbers for times.
+        written = present.where(present.str.fullmatch(_TIME).fillna(False))
+        with_offset = written.str.fullmatch(_WITH_OFFSET).fillna(False)
+        local = pd.to_datetime(written.mask(with_offset), errors="coerce", format="ISO8601")
+        instants = pd.to_datetime(written.where(with_offset), errors="coerce", format="ISO8601", utc=True)
+    in_range = local.dt.year.between(FIRST_YEAR, LAST_YEAR)
+    instants = instants.where(instants.dt.year.between(FIRST_YEAR, LAST_YEAR)).astype(UTC_TIME)
+    instants = instants.fillna(localize(local.where(in_range), zone).astype(UTC_TIME))
+    why = no_reason.mask(present.notna() & instants.isna(), "is not a time")
+    return instants, why.mask(local.notna() & ~in_range, f"is not of the years {FIRST_YEAR} to {LAST_YEAR}")
 
 
 def _failures(column: str, raw: pd.Series, why: pd.Series) -> pd.DataFrame:

@@ -2,9 +2,10 @@
 
 from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
 
-from rcbill_assets.errors import RcbillError, without_secrets
+from rcbill_assets.errors import RcbillError
 from rcbill_assets.messages.compose import run_failed_message
 from rcbill_assets.resources.post_office import deliver
+from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
 
 
@@ -23,7 +24,7 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
             run.run_id,
             run.job_name,
             run.tags.get("dagster/partition", ""),
-            _why(context),
+            "\n".join(why_it_failed(context.instance, run.run_id)) or "No reason is known; see the run's log in the UI.",
             now,
             site.policy,
             site.templates,
@@ -36,16 +37,3 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
             raise RuntimeError(f"The failure of run {run.run_id} could not be told: {error}") from None
 
     return run_failed
-
-
-def _why(context: RunFailureSensorContext) -> str:
-    """Return the sentences of the steps that failed, without tracebacks and secrets."""
-    sentences = []
-    for event in context.get_step_failure_events():
-        failure = event.step_failure_data
-        text = failure.user_failure_data.description if failure.user_failure_data else None
-        if text is None and failure.error is not None:
-            cause = failure.error.cause or failure.error
-            text = cause.message.strip()
-        sentences.append(f"{event.step_key}: {text or 'no reason is known'}")
-    return without_secrets("\n".join(sentences) or context.failure_event.message or "No reason is known.")
