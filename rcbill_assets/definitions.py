@@ -17,7 +17,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     """Return the definitions of a site; of the one whose settings the environment names when none is given."""
     site = site or Site(load_settings())
     months = partitions.billing_months(site.policy)
-    monthly_billing = jobs.monthly_billing(months)
+    monthly_billing = jobs.monthly_billing()
     return Definitions(
         assets=[
             *redcap.ASSETS,

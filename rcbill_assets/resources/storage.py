@@ -5,11 +5,13 @@ A freeze is a folder that appears whole, by one rename: the first one wins, and 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +25,7 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.services.base import FrozenInputs
 
 MANIFEST = "manifest.json"
+PLAN_FOLDER = "plan"
 PLAN = 0  # the number of the inputs of a plan, which are looked at and never billed from
 
 
@@ -55,14 +58,15 @@ class Storage:
 
     def freeze_folder(self, month: BillingMonth, number: int) -> Path:
         """Return the folder of a freeze."""
-        return self.home / "storage" / "freezes" / str(month) / ("plan" if number == PLAN else str(number))
+        return self.home / "storage" / "freezes" / str(month) / (PLAN_FOLDER if number == PLAN else str(number))
 
     def freeze(self, inputs: FrozenInputs) -> str:
-        """Write a freeze unless it is there, and return the hash of the one that is there now."""
+        """Write a freeze unless it is there, and return the hash of the one that is there now; a plan is made anew."""
         target = self.freeze_folder(inputs.month, inputs.number)
-        if not (target / MANIFEST).is_file():
-            self._write(inputs, target)
-        return _hash_of(target / MANIFEST)
+        with _alone(target):
+            if inputs.number == PLAN or not (target / MANIFEST).is_file():
+                self._write(inputs, target)
+            return _hash_of(target / MANIFEST)
 
     def _write(self, inputs: FrozenInputs, target: Path) -> None:
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
@@ -81,8 +85,8 @@ class Storage:
                 "frames": hashes,
             }
             write_whole(temporary / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
-            if inputs.number == PLAN and target.exists():
-                target.rename(temporary.with_name(temporary.name + ".old"))
+            if inputs.number == PLAN:
+                shutil.rmtree(target, ignore_errors=True)
             try:
                 temporary.rename(target)
             except OSError:
@@ -91,25 +95,23 @@ class Storage:
                     raise
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(temporary.with_name(temporary.name + ".old"), ignore_errors=True)
 
     def read_freeze(self, month: BillingMonth, number: int) -> FrozenInputs:
         """Return a freeze as it was written; LedgerError when it is not there or was changed."""
         folder = self.freeze_folder(month, number)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            frames = {}
-            for name, expected in manifest["frames"].items():
-                content = (folder / f"{name}.parquet").read_bytes()
-                if hashlib.sha256(content).hexdigest() != expected:
-                    raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")
-                frames[name] = pd.read_parquet(BytesIO(content))
+            with _alone(folder):
+                manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+                contents = {name: (folder / f"{name}.parquet").read_bytes() for name in manifest["frames"]}
         except OSError as error:
             raise LedgerError(
                 f"Freeze {number} of {month} cannot be read at {folder} ({error.strerror}): the "
                 "storage was moved or emptied; "
                 "bring it back, since a month is billed from its first freeze."
             ) from None
+        for name, content in contents.items():
+            if hashlib.sha256(content).hexdigest() != manifest["frames"][name]:
+                raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")
         only: Mapping[str, frozenset[str]] | None = None
         if manifest["only"] is not None:
             only = {code: frozenset(ids) for code, ids in manifest["only"].items()}
@@ -118,9 +120,21 @@ class Storage:
             number=number,
             as_of=parse_instant(manifest["as_of"]),
             policy=Policy.model_validate(manifest["policy"]),
-            frames=frames,
+            frames={name: pd.read_parquet(BytesIO(content)) for name, content in contents.items()},
             only=only,
         )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time write or read a plan, which is replaced; freezes never are, and need no lock."""
+    if folder.name != PLAN_FOLDER:
+        yield
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{PLAN_FOLDER}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, by this process or by its end
+        yield
 
 
 def _hash_of(path: Path) -> str:

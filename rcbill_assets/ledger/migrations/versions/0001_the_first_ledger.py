@@ -1,4 +1,4 @@
-"""The first ledger"""
+"""The first ledger."""
 
 from __future__ import annotations
 
