@@ -77,7 +77,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             site.ledger.require_newest()
             now = site.clock.now()
             site.ledger.seed_prices(REGISTRY, now)
-            site.months.start_run(context.run_id, JOB, month, site.policy.doors.handoff, at, now)
+            site.months.start_run(context.run.run_id, JOB, month, site.policy.doors.handoff, at, now)
             services = billing_in(month, site.policy)
             if not services:
                 return _before_the_first_month(context, site, month)
@@ -90,7 +90,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 "service_instances": site.ledger.service_instances(),
                 "exemptions": site.ledger.exemptions(),
             }
-            freeze = choose_freeze(site, month, frames, services, at, context.run_id)
+            freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
             frozen = site.storage.read_freeze(month, freeze.number)
         frame = pd.DataFrame(
             {
@@ -123,7 +123,7 @@ def _before_the_first_month(context: AssetExecutionContext, site: Site, month: B
         else "Nothing is billed: no service has a first_billing_month yet. Set [services.1] first_billing_month."
     )
     context.log.warning(says)
-    site.months.note(context.run_id, {"says": says})
+    site.months.note(context.run.run_id, {"says": says})
     nothing = empty(FROZEN_TABLES)
     return Output(nothing, metadata=about(nothing, says=says))
 
@@ -189,7 +189,7 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             "held_back": everything.loc[everything["outcome"] == HELD, "why"].value_counts().to_dict(),
             "lines_of_month": len(frame),
         }
-        site.months.note(context.run_id, facts)
+        site.months.note(context.run.run_id, facts)
         return Output(MONTH_LINES.validate(frame), metadata=about(frame, **{k: str(v) for k, v in facts.items()}))
 
     return billing_line_items
@@ -216,10 +216,10 @@ def _commit(
         lines,
         held,
         messages,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         now=site.clock.now(),
     )
-    site.months.note(context.run_id, {"service_instances_made": written.service_instances})
+    site.months.note(context.run.run_id, {"service_instances_made": written.service_instances})
     return set(lines["billing_id"]) - before if written.lines else set()
 
 
@@ -284,7 +284,7 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 more["approve"] = f'rcbill approve {month} --why "..."'
             else:
                 frame, more = _hand_off(context, site, month, at)
-        site.months.note(context.run_id, more)
+        site.months.note(context.run.run_id, more)
         shown = {**more, "file": MetadataValue.path(more["file"])} if "file" in more else more
         return Output(frame, metadata=about(frame, **shown))
 
@@ -314,7 +314,7 @@ def _hand_off(
         invoice, file = _publish(month, number, drafts, as_of)
         return handoff_message(invoice, file, site.policy, site.templates), file.file_name
 
-    batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run_id, now=site.clock.now())
+    batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run.run_id, now=site.clock.now())
     more = {"handoff": "nothing to hand off" if batch is None else f"number {batch.number}"}
     # From the ledger's bytes, so that a run that was killed here is made whole by the next one.
     for name, content in site.months.handoff_files(month):

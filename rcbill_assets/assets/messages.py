@@ -14,11 +14,13 @@ from dagster import (
 
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, month_of, readable
-from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED, NOT_BILLED
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.handoff import MESSAGES
 from rcbill_assets.schemas.intake import conform
+from rcbill_assets.services.registry import billing_in
 
 
 def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -65,17 +67,23 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         """Send what waits, and end the run in the ledger."""
         month = month_of(context)
         with readable():
-            delivery = deliver(site.outbox, site.mailer, site.clock, context.run_id)
+            delivery = deliver(site.outbox, site.mailer, site.clock, context.run.run_id)
             overview = site.outbox.overview()
             sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)
             site.months.note(
-                context.run_id, {"messages_accepted": len(delivery.accepted), "items_sent": delivery.items_sent}
+                context.run.run_id, {"messages_accepted": len(delivery.accepted), "items_sent": delivery.items_sent}
             )
             problem = delivery.failure()
             if problem is not None:
                 raise Failure(problem)
-            waits = site.hands_off and site.months.to_hand_off(month)[0] > 0
-            site.months.end_run(context.run_id, AWAITING_APPROVAL if waits else FINISHED, site.clock.now())
+            site.months.end_run(context.run.run_id, _outcome(site, month), site.clock.now())
         return Output(sent, metadata=about(sent, items_sent=delivery.items_sent))
 
     return messages_sent
+
+
+def _outcome(site: Site, month: BillingMonth) -> str:
+    if not billing_in(month, site.policy):
+        return NOT_BILLED
+    waits = site.hands_off and site.months.to_hand_off(month)[0] > 0
+    return AWAITING_APPROVAL if waits else FINISHED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +15,6 @@ from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site
 from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.resources.clock import SystemClock
-from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
 from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
 
@@ -67,59 +65,21 @@ def bill(
 
 
 def run_month(site: Site, month: BillingMonth, as_of: str | None = None) -> dict[str, Any]:
-    """Execute monthly_billing on the persistent instance, telling of each step; return what the ledger tells of
-    the run.
-    """
+    """Execute monthly_billing on the persistent instance; return what the ledger tells of the run."""
     prepare_dagster_home(site.settings.home)
-    from dagster import DagsterInstance, execute_job, reconstructable  # noqa: PLC0415 - a second of import
-
-    from rcbill_assets.definitions import monthly_billing_job  # noqa: PLC0415 - reads the settings when it is loaded
+    from rcbill_assets.cli.execute import execute  # noqa: PLC0415 - loads the site's definitions, and Dagster
 
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if as_of:
         config["resources"] = {"as_of": {"config": {"as_of": as_of}}}
-    with DagsterInstance.get() as instance:
-        known = {run.run_id for run in instance.get_runs(limit=50)}
-        finished = threading.Event()
-        teller = threading.Thread(target=_tell_steps, args=(instance, known, finished), daemon=True)
-        teller.start()
-        try:
-            with execute_job(
-                reconstructable(monthly_billing_job),
-                instance=instance,
-                run_config=config,
-                tags={"dagster/partition": str(month)},
-                raise_on_error=False,
-            ) as result:
-                run_id, success = result.run_id, result.success
-                reasons = [] if success else why_it_failed(instance, run_id)
-        finally:
-            finished.set()
-            teller.join()
-    return {**site.months.run(run_id), "run_id": run_id, "success": success, "month": str(month), "reasons": reasons}
-
-
-def _tell_steps(instance: Any, known: set[str], finished: threading.Event) -> None:
-    """Print each step of the newest run as it ends."""
-    from dagster import DagsterEventType  # noqa: PLC0415 - loaded by the caller
-
-    told: set[str] = set()
-    run_id = None
-    while True:
-        last = finished.wait(0.15)
-        if run_id is None:
-            run_id = next((run.run_id for run in instance.get_runs(limit=3) if run.run_id not in known), None)
-        if run_id is not None:
-            for entry in instance.all_logs(
-                run_id, of_type={DagsterEventType.STEP_SUCCESS, DagsterEventType.STEP_FAILURE}
-            ):
-                event = entry.dagster_event
-                if event is not None and event.step_key and event.step_key not in told:
-                    told.add(event.step_key)
-                    mark = "done  " if event.is_step_success else "FAILED"
-                    print(f"  {mark} {event.step_key.replace('__', '/')}", flush=True)
-        if last:
-            return
+    run_id, reasons = execute(config, {"dagster/partition": str(month)})
+    return {
+        **site.months.run(run_id),
+        "run_id": run_id,
+        "success": not reasons,
+        "month": str(month),
+        "reasons": reasons,
+    }
 
 
 def print_summary(site: Site, facts: Mapping[str, Any]) -> None:

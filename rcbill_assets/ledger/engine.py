@@ -58,8 +58,8 @@ def shown(url: URL) -> str:
 def make_engine(text: str, what: str, *, read_only: bool = False) -> Engine:
     """Return an engine for a URL; nothing is connected yet.
 
-    On SQLite a missing file is an error when `read_only`; transactions that write start with a lock, so that two
-    writers wait for each other instead of failing half-way.
+    On SQLite a missing file is an error (`upgrade` alone makes it); transactions that write start with a lock, so that
+    two writers wait for each other instead of failing half-way.
     """
     url = parse_url(text, what)
     if url.get_backend_name() == "sqlite":
@@ -73,19 +73,16 @@ def make_engine(text: str, what: str, *, read_only: bool = False) -> Engine:
 
 def _sqlite_engine(url: URL, what: str, *, read_only: bool) -> Engine:
     path = Path(url.database) if url.database and url.database != ":memory:" else None
-    if path is not None:
-        if read_only and not path.is_file():
-            raise SourceError(f"The file of {what}, {path}, is not there: check the URL.")
-        if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
+    if path is not None and read_only and not path.is_file():
+        raise SourceError(f"The file of {what}, {path}, is not there: check the URL.")
 
     def connect() -> sqlite3.Connection:
         if path is None:
             connection = sqlite3.connect(":memory:", check_same_thread=False)
         else:
-            mode = "?mode=ro" if read_only else ""
+            mode = "ro" if read_only else "rw"
             connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}{mode}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+                f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
             )
         connection.isolation_level = None  # SQLAlchemy's begin event below starts transactions
         connection.execute("PRAGMA foreign_keys = ON")
@@ -94,7 +91,7 @@ def _sqlite_engine(url: URL, what: str, *, read_only: bool) -> Engine:
         return connection
 
     pool = {"poolclass": sa.pool.StaticPool} if path is None else {"poolclass": sa.pool.NullPool}
-    engine = sa.create_engine("sqlite://", creator=connect, **pool)
+    engine = sa.create_engine(url.set(query={}), creator=connect, **pool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

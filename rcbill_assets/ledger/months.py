@@ -28,7 +28,8 @@ from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
 
 FINISHED = "finished"
-STOPPED = "stopped"
+# Before the first billing month: when a person sets an earlier one, the month has no finished run yet.
+NOT_BILLED = "not billed"
 AWAITING_APPROVAL = "awaiting approval"
 
 

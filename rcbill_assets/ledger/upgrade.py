@@ -45,6 +45,15 @@ def version_of(connection: Connection) -> str | None:
 
 def upgrade(engine: Engine) -> list[str]:
     """Bring the ledger to this version, making it where there is none; return what could not be had (triggers)."""
+    file = _file(engine)
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        except OSError as error:
+            raise LedgerError(
+                f"The billing ledger {file} cannot be made ({error.strerror}): check the folder and who may write it."
+            ) from None
     with explained("the billing ledger", engine.url), engine.connect().execution_options(writes=True) as connection:
         with connection.begin():
             command.upgrade(_config(connection), "head")
@@ -57,6 +66,11 @@ def upgrade(engine: Engine) -> list[str]:
 
 def require_newest(engine: Engine) -> None:
     """LedgerError unless the ledger is there and has this version."""
+    file = _file(engine)
+    if file is not None and not file.is_file():
+        raise LedgerError(
+            f"The billing ledger {file} is not there: make it with `rcbill ledger upgrade`, or mend [places] billing_url."
+        )
     with explained("the billing ledger", engine.url), engine.connect() as connection:
         version = version_of(connection)
     if version is None:
@@ -66,6 +80,12 @@ def require_newest(engine: Engine) -> None:
             f"The billing ledger has version {version}, this program wants {newest_version()}: "
             "run `rcbill ledger upgrade` (or the program that fits the ledger)."
         )
+
+
+def _file(engine: Engine) -> Path | None:
+    """Return the file of a ledger on SQLite."""
+    name = engine.url.database
+    return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
 
 
 def _make_triggers(connection: Connection) -> list[str]:

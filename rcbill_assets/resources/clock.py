@@ -46,7 +46,9 @@ def resolve_as_of(instance: DagsterInstance, run: DagsterRun, configured: str | 
     text = configured or run.tags.get(AS_OF_TAG) or _of_root_run(instance, run)
     if text is None:
         record = instance.get_run_record_by_id(run.run_id)
-        text = record.create_timestamp.astimezone(UTC).isoformat() if record is not None else None
+        text = (
+            record.create_timestamp.astimezone(UTC).replace(microsecond=0).isoformat() if record is not None else None
+        )
     if text is None:
         raise ValueError(f"run {run.run_id} has no record to take its time from")
     as_of = parse_instant(text)

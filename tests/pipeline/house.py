@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,14 +14,16 @@ from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import openpyxl
 import pandas as pd
 import sqlalchemy as sa
-from dagster import DagsterInstance, JobDefinition
+from dagster import DagsterInstance, JobDefinition, RunRequest, build_schedule_context
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.definitions import build_definitions
+from rcbill_assets.errors import RcbillError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.months import Freeze
 from rcbill_assets.policy import Policy
@@ -154,11 +156,9 @@ class House:
                 raise_on_error=False,
             )
             reasons = [] if result.success else why_it_failed(self.instance, result.run_id)
-            # A run that failed before it reached the ledger has nothing told of it there.
-            facts = site.months.run(result.run_id) if "ledger" in site.__dict__ else {}
+            facts = _facts(site, result.run_id)
         finally:
-            if "ledger" in site.__dict__:
-                site.ledger.engine.dispose()
+            site.ledger.engine.dispose()
         return Run(result.run_id, result.success, facts, reasons, self.instance)
 
     def billed(self, month: str = MONTH, as_of: str | None = AS_OF, **more: Any) -> Run:
@@ -166,6 +166,25 @@ class House:
         run = self.bill(month, as_of, **more)
         assert run.success, run.reasons
         return run
+
+    def requested(self, tick: datetime) -> tuple[list[RunRequest], str | None]:
+        """What the schedule of monthly_billing asks for at a tick, and what it says when it asks for nothing."""
+        site = self.site
+        definitions = build_definitions(site)
+        schedule = definitions.resolve_schedule_def("monthly_billing_schedule")
+        context = build_schedule_context(
+            self.instance, scheduled_execution_time=tick, repository_def=definitions.get_repository_def()
+        )
+        try:
+            with context:
+                asked = schedule.evaluate_tick(context)
+        finally:
+            site.ledger.engine.dispose()
+        return list(asked.run_requests or []), asked.skip_message
+
+    def requested_months(self, tick: datetime) -> list[str]:
+        """The months that the schedule asks for at a tick."""
+        return [str(request.partition_key) for request in self.requested(tick)[0]]
 
     # REDCap ------------------------------------------------------------------------------------------------------
 
@@ -229,7 +248,9 @@ class House:
             t.outbox, t.outbox_recipients, t.outbox_attachments, t.freezes,
         )  # fmt: skip
         files = sorted((path, path.read_bytes()) for path in self.visible_files("handoff", "outbox", "storage/freezes"))
-        return {**{table.name: self.rows(table).to_dict("records") for table in tables}, "files": files}
+        with self.eye.ledger.engine.connect() as connection:
+            rows = {table.name: connection.execute(sa.select(table)).all() for table in tables}
+        return {**rows, "files": files}
 
     def visible_files(self, *folders: str) -> Iterator[Path]:
         """The files below folders of the home that a person or another program would find."""
@@ -260,6 +281,13 @@ def _services() -> tuple[Any, ...]:
     return REGISTRY
 
 
+def _facts(site: Site, run_id: str) -> dict[str, Any]:
+    """What the ledger tells of a run; nothing when it did not get that far."""
+    with suppress(RcbillError):
+        return site.months.run(run_id)
+    return {}
+
+
 def past_lines(month: BillingMonth, count: int) -> pd.DataFrame:
     """Lines of a month for projects from 900,001 on."""
     identifier = pd.Series([str(900_001 + number) for number in range(count)], dtype="string")
@@ -283,6 +311,11 @@ def past_lines(month: BillingMonth, count: int) -> pd.DataFrame:
             "reason": "new_item",
         },
     )
+
+
+def eight_oh_five(year: int, month: int, day: int = 5) -> datetime:
+    """When the schedule ticks: 8:05 on the site's clock."""
+    return datetime(year, month, day, 8, 5, tzinfo=ZoneInfo(ZONE))
 
 
 def job_of(site: Site) -> JobDefinition:
@@ -311,12 +344,3 @@ def attachment_of(mail: EmailMessage) -> bytes:
     content = part.get_content()
     assert isinstance(content, bytes)
     return content
-
-
-@contextmanager
-def closing_house(house: House) -> Iterator[House]:
-    """The house, closed at the end."""
-    try:
-        yield house
-    finally:
-        house.close()

@@ -1,0 +1,57 @@
+"""Running a Dagster job from a command, so that the UI knows the run as one of its own.
+
+Dagster's public `execute_job` leaves out where the code is loaded from; such a run cannot be re-executed in the UI.
+The few inner names of Dagster used for that are used here and nowhere else (docs/decisions/0002 pins its version).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, reconstructable
+from dagster._core.execution.api import execute_run_iterator
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+from rcbill_assets import definitions
+from rcbill_assets.resources.run_reasons import why_it_failed
+
+REPOSITORY = "__repository__"  # Dagster's name for a module's definitions
+
+
+def execute(run_config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Run monthly_billing on the persistent instance, printing each step as it ends.
+
+    Return the run's id and, when it failed, the sentences that say why.
+    """
+    job = reconstructable(definitions.monthly_billing_job)
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        loadable_target_origin=LoadableTargetOrigin(
+            executable_path=sys.executable,
+            module_name=definitions.__name__,
+            working_directory=str(Path.cwd()),
+        ),
+        location_name=definitions.__name__,
+    )
+    with DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(
+            job_def=job.get_definition(),
+            run_config=run_config,
+            tags=tags,
+            remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job.get_definition().name),
+            job_code_origin=job.get_python_origin(),
+        )
+        failed = False
+        for event in execute_run_iterator(job, run, instance):
+            if event.is_step_success or event.is_step_failure:
+                mark = "done  " if event.is_step_success else "FAILED"
+                print(f"  {mark} {str(event.step_key).replace('__', '/')}", flush=True)
+            failed |= event.is_job_event and event.is_failure
+        return run.run_id, why_it_failed(instance, run.run_id) if failed else []

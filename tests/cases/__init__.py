@@ -1,0 +1,1 @@
+"""Agreement with cases made by others."""
