@@ -53,6 +53,11 @@ class ReplaySite:
             raise UnknownDecisionError(str(error)) from None
 
     @cached_property
+    def redcap(self) -> RedcapDb:
+        """REDCap's database; only read."""
+        return RedcapDb(self.redcap_url)
+
+    @cached_property
     def billing(self) -> Ledger | PeerBilling:
         """The billing database, in our shape or the peer's; only read."""
         if is_peer_shape(self.billing_url):
@@ -64,7 +69,7 @@ class ReplaySite:
     @cached_property
     def inputs(self) -> FrozenInputs:
         """What a run at `as_of` would freeze."""
-        tables = RedcapDb(self.redcap_url).tables(self.policy.zone)
+        tables = self.redcap.tables(self.policy.zone)
         frames = {
             "config": tables.config,
             "projects": tables.projects,

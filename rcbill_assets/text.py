@@ -18,7 +18,8 @@ def looks_like_address(text: str) -> bool:
 def blank_to_missing(values: pd.Series) -> pd.Series:
     """Return text with empty and all-blank values as missing; everything else as written."""
     text = values.astype("string")
-    return text.mask(text.str.strip().eq("").fillna(False))
+    blank = text.str.strip().eq("").fillna(False)
+    return text.mask(blank) if blank.any() else text
 
 
 def comparable(values: pd.Series) -> pd.Series:

@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from rcbill_assets.assets.describe import about, column_schema
-from rcbill_assets.assets.run import JOB, OWNER, as_of_of, month_of, readable
+from rcbill_assets.assets.run import OWNER, as_of_of, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import NotFinishedError
 from rcbill_assets.files import write_whole
@@ -75,9 +75,8 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                     "after its end."
                 )
             site.ledger.require_newest()
-            now = site.clock.now()
-            site.ledger.seed_prices(REGISTRY, now)
-            site.months.start_run(context.run.run_id, JOB, month, site.policy.doors.handoff, at, now)
+            site.ledger.seed_prices(REGISTRY, site.clock.now())
+            begin_run(context, site, as_of)
             services = billing_in(month, site.policy)
             if not services:
                 return _before_the_first_month(context, site, month)
@@ -154,7 +153,11 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         },
     )
     def billing_line_items(
-        context: AssetExecutionContext, site: ResourceParam[Site], frozen: pd.DataFrame, **decisions: pd.DataFrame
+        context: AssetExecutionContext,
+        site: ResourceParam[Site],
+        as_of: AsOf,
+        frozen: pd.DataFrame,
+        **decisions: pd.DataFrame,
     ) -> Output[pd.DataFrame]:
         """Bill what is owed and not billed yet."""
         month = month_of(context)
@@ -163,11 +166,15 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             return Output(nothing, metadata=about(nothing))
         freeze = _freeze_of(frozen, month)
         with readable():
+            begin_run(context, site, as_of)
             inputs = site.storage.read_freeze(month, freeze.number)
             wanted, held = [], []
             for service in billing_in(month, site.policy):
                 decided = decisions[f"service_{service.code}"]
                 mine = decided[decided["freeze_number"] == freeze.number]
+                if mine.empty:
+                    # Another run has shown its decisions since: those of an earlier freeze, or of a plan.
+                    mine = service.decide(inputs).assign(freeze_number=freeze.number)
                 wanted.append(service.line_items(mine, inputs))
                 held.append(mine[mine["outcome"] == HELD].assign(service_code=service.code))
             lines = LINE_ITEMS.validate(together(wanted, LINE_ITEMS))
@@ -272,7 +279,7 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             nothing = empty(HANDOFFS)
             return Output(nothing, metadata=about(nothing))
         with readable():
-            at = as_of_of(context, as_of)
+            at = begin_run(context, site, as_of)
             if not site.hands_off:
                 frame, more = _preview(site, month, lines[lines["is_new"] == 1], at, "preview")
             elif (

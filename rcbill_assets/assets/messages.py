@@ -13,9 +13,11 @@ from dagster import (
 )
 
 from rcbill_assets.assets.describe import about, column_schema
-from rcbill_assets.assets.run import OWNER, month_of, readable
+from rcbill_assets.assets.run import OWNER, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED, NOT_BILLED
+from rcbill_assets.ledger.outbox import FAILED
+from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.handoff import MESSAGES
@@ -63,17 +65,20 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(MESSAGES)},
         deps=[AssetKey(["messages", "outbox"])],
     )
-    def messages_sent(context: AssetExecutionContext, site: ResourceParam[Site]) -> Output[pd.DataFrame]:
+    def messages_sent(
+        context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf
+    ) -> Output[pd.DataFrame]:
         """Send what waits, and end the run in the ledger."""
         month = month_of(context)
         with readable():
+            begin_run(context, site, as_of)
             delivery = deliver(site.outbox, site.mailer, site.clock, context.run.run_id)
             overview = site.outbox.overview()
             sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)
             site.months.note(
                 context.run.run_id, {"messages_accepted": len(delivery.accepted), "items_sent": delivery.items_sent}
             )
-            problem = delivery.failure()
+            problem = delivery.failure() or _refused_before(site, month)
             if problem is not None:
                 raise Failure(problem)
             site.months.end_run(context.run.run_id, _outcome(site, month), site.clock.now())
@@ -82,8 +87,24 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
     return messages_sent
 
 
+def _refused_before(site: Site, month: BillingMonth) -> str | None:
+    """Return a sentence when an earlier run could not send a hand-off of the month, and nobody has mended it since."""
+    refused = [number for _, number, _, _, _, status in site.months.handoffs(month) if status == FAILED]
+    if not refused:
+        return None
+    return (
+        f"Hand-off {refused[0]} of {month} has not left: the mail server refused it. `rcbill outbox list` shows why; "
+        "mend that, then `rcbill outbox retry` puts it back."
+    )
+
+
 def _outcome(site: Site, month: BillingMonth) -> str:
     if not billing_in(month, site.policy):
         return NOT_BILLED
-    waits = site.hands_off and site.months.to_hand_off(month)[0] > 0
-    return AWAITING_APPROVAL if waits else FINISHED
+    if not site.hands_off:
+        return FINISHED
+    freeze = site.months.latest_freeze(month)
+    if freeze is None or not freeze.decided:
+        # Somebody ran some of the assets only.
+        return NOT_BILLED
+    return AWAITING_APPROVAL if site.months.to_hand_off(month)[0] > 0 else FINISHED

@@ -9,6 +9,7 @@ from dagster import AssetCheckExecutionContext, AssetExecutionContext, Failure
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.resources.clock import AsOf, resolve_as_of
+from rcbill_assets.resources.site import Site
 
 OWNER = "team:redcap"
 JOB = "monthly_billing"
@@ -22,6 +23,15 @@ def month_of(context: AssetExecutionContext | AssetCheckExecutionContext) -> Bil
 def as_of_of(context: AssetExecutionContext, configured: AsOf) -> datetime:
     """Return the run's `as_of`, written to its tags the first time."""
     return resolve_as_of(context.instance, context.run, configured.as_of)
+
+
+def begin_run(context: AssetExecutionContext, site: Site, configured: AsOf) -> datetime:
+    """Record the run in the ledger unless it is, and return its `as_of`. A re-executed run starts at a later step."""
+    as_of = as_of_of(context, configured)
+    site.months.start_run(
+        context.run.run_id, JOB, month_of(context), site.policy.doors.handoff, as_of, site.clock.now()
+    )
+    return as_of
 
 
 @contextmanager

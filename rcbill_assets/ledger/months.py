@@ -28,7 +28,7 @@ from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
 
 FINISHED = "finished"
-# Before the first billing month: when a person sets an earlier one, the month has no finished run yet.
+# Before the first billing month, or not decided yet: such a run is not the month's finished run.
 NOT_BILLED = "not billed"
 AWAITING_APPROVAL = "awaiting approval"
 

@@ -6,9 +6,11 @@ writing the ledger `peer_import.py`'s. Frames of items have our column names and
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -21,8 +23,9 @@ from rcbill_assets.statuses import CANCELED, DRAFT, INVOICED, MOVES, PAID, SENT,
 from rcbill_assets.text import first_present
 
 ITEMS, INSTANCES, TYPES = TABLES = ("invoice_line_item", "service_instance", "service_type")
-# A service instance's id, with room for the `-R12` of a billing id; a study id, a service code, a payment's numbers.
-LONGEST_ID, LONGEST_STUDY_ID, LONGEST_CODE, LONGEST_NUMBER = 180, 64, 16, 128
+# What the ledger's keys have room for; an instance's id with the `-R12` of a billing id behind it.
+LONGEST = {"service_code": 16, "service_instance_id": 180, "identifier": 191, "study_id": 64}
+LONGEST_NUMBER = 128
 TOO_MUCH = Decimal(10) ** 10
 # Items sent and not invoiced after so many days are stale: a person decides on them (DOMAIN.md sections 2 and 7).
 STALE_AFTER_DAYS = 60
@@ -36,6 +39,9 @@ FACTS = (
     "date_received",
 )  # fmt: skip
 UNKNOWN_NUMBER, UNKNOWN_DAY = "", date(1900, 1, 1)
+
+# Line item, invoice number, JE number, day.
+PaymentKey = tuple[int, str, str, date]
 
 PROBLEMS = ("table", "key", "column", "value", "why", "placed", "row")
 
@@ -63,7 +69,7 @@ def problem_rows(
 
 def together(*problems: pd.DataFrame) -> pd.DataFrame:
     """Return the problems as one frame."""
-    none = {"placed": bool, "row": "int64"}
+    none: dict[str, Any] = {"placed": bool, "row": "int64"}
     filled = [frame for frame in problems if not frame.empty]
     if not filled:
         return pd.DataFrame({name: pd.Series(dtype=none.get(name, "string")) for name in PROBLEMS})
@@ -91,15 +97,14 @@ def problems_of_items(items: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFra
     refuse(ids >= OWN_IDS_FROM, "id", ids, "is as high as the ids that our own items have in the peer's views")
     code, instance, identifier = items["service_code"], items["service_instance_id"], items["identifier"]
     refuse(code.isna(), "service_type_code", code, "is missing")
-    refuse(code.str.len() > LONGEST_CODE, "service_type_code", code, "is too long")
     refuse(
         instance.isna() & code.notna(),
         "service_instance_id",
         identifier,
         "is missing, and so is the service_identifier to make it from",
     )
-    refuse(instance.str.len() > LONGEST_ID, "service_instance_id", instance, "is too long")
-    refuse(items["study_id"].str.len() > LONGEST_STUDY_ID, "ctsi_study_id", items["study_id"], "is too long")
+    for name, longest in LONGEST.items():
+        refuse(items[name].str.len() > longest, name, items[name], "is too long")
     label = items["month_invoiced"].fillna("NULL") + " of " + items["fiscal_year"].fillna("NULL")
     refuse(items["billing_month"].isna(), "month_invoiced", label, "names no month")
     for name, column in (("price", "price_of_service"), ("quantity", "qty_provided"), ("amount", "amount_due")):
@@ -238,7 +243,7 @@ def is_ours(items: pd.DataFrame, own: Collection[tuple[str, str]]) -> pd.Series:
 
 
 def status_times(items: pd.DataFrame) -> pd.Series:
-    """Return when each item got its status: what was sent, when it was sent; else the newest time the peer has of it."""
+    """Return when each item got its status: what was sent, when it was sent; else the newest time there is of it."""
     updated, received, sent, created = (items[name] for name in ("updated", "date_received", "date_sent", "created"))
     any_time = first_present(updated, received, sent, created)
     return any_time.mask(items["status"] == SENT, sent.fillna(any_time))
@@ -268,7 +273,9 @@ def line_frame(items: pd.DataFrame, as_done: frozenset[str], names: dict[str, st
         period_end=last_days,
         fiscal_year=items["fiscal_year"].str.strip(),
         month_invoiced=items["billing_month"].map({text: month.label for text, month in months.items()}),
-        name_of_service=items["name_of_service"].fillna(items["service_code"].map(names).astype("string")),
+        name_of_service=items["name_of_service"].fillna(
+            items["service_code"].map(names).astype("string").fillna("Service " + items["service_code"])
+        ),
         to_decide=to_decide(items, at, now),
         created_at=first_present(items["created"], items["date_sent"], items["updated"]).fillna(at),
     )
@@ -277,7 +284,9 @@ def line_frame(items: pd.DataFrame, as_done: frozenset[str], names: dict[str, st
 def event_frame(items: pd.DataFrame, now: datetime) -> pd.DataFrame:
     """Return the one event of each new item: its status, since when, and the facts that only events have."""
     facts = [name for name in FACTS if name not in _ON_THE_LINE]
-    return items[["peer_id", "status", "script_name", *facts]].assign(number=1, at=status_times(items).fillna(pd.Timestamp(now)))
+    return items[["peer_id", "status", "script_name", *facts]].assign(
+        number=1, at=status_times(items).fillna(pd.Timestamp(now))
+    )
 
 
 _ON_THE_LINE = (
@@ -386,20 +395,49 @@ def settlement(
     return -by_peer + ZERO, open_otherwise if status == CANCELED else ZERO
 
 
-def payment_keys(events: pd.DataFrame, zone: ZoneInfo) -> pd.DataFrame:
-    """Return invoice number, JE number and day by which each item's payment is known; unknown is '' and 1900-01-01."""
+def payment_rows(
+    events: pd.DataFrame, payments: Sequence[Decimal], zone: ZoneInfo, taken: set[PaymentKey]
+) -> pd.DataFrame:
+    """Return a row of the table `payments` for each event with one; unknown numbers are '', an unknown day 1900-01-01.
+
+    A payment is known by item, invoice number, JE number and day. `taken` are those that are there: a further one of
+    the same key (taken back, or paid again) gets `(2)`, `(3)` behind its JE number.
+    """
+    events = events.assign(amount=pd.Series(list(payments), index=events.index, dtype=object))
+    events = events[events["amount"].map(bool).astype(bool)]
     posted = events["je_posting_date"]
-    days = posted.dt.tz_convert(zone).dt.date.astype(object).where(posted.notna(), UNKNOWN_DAY)
-    return pd.DataFrame(
-        {
-            "invoice_number": events["invoice_number"].fillna(UNKNOWN_NUMBER).str.slice(0, LONGEST_NUMBER),
-            "je_number": events["je_number"].fillna(UNKNOWN_NUMBER).str.slice(0, LONGEST_NUMBER),
-            "paid_on": days,
-        },
-        index=events.index,
+    days = local_days(posted, zone).where(posted.notna(), UNKNOWN_DAY)
+    invoice = events["invoice_number"].fillna(UNKNOWN_NUMBER).str.slice(0, LONGEST_NUMBER)
+    je_numbers = []
+    rows = zip(events["line_item_id"], invoice, events["je_number"].fillna(UNKNOWN_NUMBER), days, strict=True)
+    for line_item_id, invoice_number, je_number, day in rows:
+        free, number = je_number[:LONGEST_NUMBER], 1
+        while (line_item_id, invoice_number, free, day) in taken:
+            number += 1
+            free = f"{je_number[: LONGEST_NUMBER - 8]} ({number})".strip()
+        taken.add((line_item_id, invoice_number, free, day))
+        je_numbers.append(free)
+    return events[["line_item_id", "amount"]].assign(
+        invoice_number=invoice,
+        je_number=pd.Series(je_numbers, index=events.index, dtype="string"),
+        paid_on=days,
+    )
+
+
+def credit_rows(
+    events: pd.DataFrame, credits_: Sequence[Decimal], zone: ZoneInfo, before: Counter[int]
+) -> pd.DataFrame:
+    """Return a row of the table `credits` for each event with one, numbered after those `before`; no reason is missing."""
+    events = events.assign(amount=pd.Series(list(credits_), index=events.index, dtype=object))
+    events = events[events["amount"].map(bool).astype(bool)]
+    return events[["line_item_id", "amount"]].assign(
+        number=[before[line_item_id] + 1 for line_item_id in events["line_item_id"]],
+        reason=events["reason"].mask(events["reason"] == NO_REASON),
+        credited_on=local_days(events["at"], zone),
     )
 
 
 def local_days(instants: pd.Series, zone: ZoneInfo) -> pd.Series:
     """Return the days of instants by the site's clock."""
-    return instants.dt.tz_convert(zone).dt.date.astype(object)
+    days: pd.Series = instants.dt.tz_convert(zone).dt.date.astype(object)
+    return days

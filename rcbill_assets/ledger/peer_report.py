@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.money import ZERO, total
+from rcbill_assets.money import total
 
 # Of a list the ledger keeps so many rows, the text shows so many; the counts are always whole.
 KEPT_ROWS = 10_000
@@ -94,7 +94,7 @@ class AdoptReport:
         lines = [
             f"Imported from {self.where}:",
             f"  line items: {items['added']} added, {items['followed']} moved on, {items['unchanged']} as before",
-            f"  service instances: {self.instances['added']} added, of them {self.instances['made']} that only line items name",
+            f"  service instances: {self.instances['added']} added, {self.instances['made']} of them only named by line items",
             *(f"  prices: {sentence}" for sentence in self.prices),
             "",
             "By service and status, in the peer's database and in the ledger:",
@@ -128,37 +128,24 @@ class AdoptReport:
 def totals(items: pd.DataFrame, not_placed: pd.Series, ledger: pd.DataFrame) -> pd.DataFrame:
     """Return counts and sums by service and status of the peer's.
 
-    `items` are the peer's, `not_placed` says of each whether it has none in the ledger, `ledger` has the imported lines:
+    `items` are the peer's, `not_placed` says of each whether it has no line, `ledger` has a row per imported line:
     peer_id, amount, paid, credited.
     """
-    joined = items[["peer_id", "service_code", "status", "amount"]].assign(not_placed=not_placed)
-    ours = ledger.rename(columns={"amount": "ledger_amount"})
-    joined = joined.merge(ours, on="peer_id", how="left")
-    joined["service_code"] = joined["service_code"].fillna("NULL")
-    joined["status"] = joined["status"].fillna("NULL")
+    joined = items[["peer_id", "service_code", "status", "amount"]].assign(not_placed=not_placed.astype(bool))
+    joined = joined.merge(ledger.rename(columns={"amount": "billed"}), on="peer_id", how="left")
+    groups = [joined[name].fillna("NULL") for name in ("service_code", "status")]
     rows = []
-    for (code, status), group in joined.groupby(["service_code", "status"], sort=True):
-        placed = group[~group["not_placed"]]
-        left = group[group["not_placed"]]
-        peer_amount, left_amount = total(group["amount"].dropna()), total(left["amount"].dropna())
-        billed, paid, credited = (total(placed[name].dropna()) for name in ("ledger_amount", "paid", "credited"))
-        rows.append(
-            (
-                code,
-                status,
-                len(group),
-                peer_amount,
-                len(left),
-                left_amount,
-                len(placed),
-                billed,
-                paid,
-                credited,
-                billed - paid - credited,
-                peer_amount - left_amount - billed,
-            )  # fmt: skip
-        )
-    return pd.DataFrame(rows, columns=list(TOTALS))
+    for (code, status), group in joined.groupby(groups, sort=True):
+        left, placed = group[group["not_placed"]], group[~group["not_placed"]]
+        peer_amount, left_amount = _sum(group["amount"]), _sum(left["amount"])
+        billed, paid, credited = (_sum(placed[name]) for name in ("billed", "paid", "credited"))
+        row = (code, status, len(group), peer_amount, len(left), left_amount, len(placed), billed, paid, credited)
+        rows.append((*row, billed - paid - credited, peer_amount - left_amount - billed))
+    return pd.DataFrame(rows, columns=list(TOTALS), dtype=object)
+
+
+def _sum(amounts: pd.Series) -> Decimal:
+    return total(amounts.dropna())
 
 
 def listed(problems: pd.DataFrame) -> pd.DataFrame:
@@ -184,11 +171,3 @@ def _aligned(frame: pd.DataFrame) -> list[str]:
         ).rstrip()
         for row in cells
     ]  # fmt: skip
-
-
-def no_rows(columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return an empty list."""
-    return pd.DataFrame({name: pd.Series(dtype="string") for name in columns})
-
-
-__all__ = ["TO_DECIDE", "ZERO", "AdoptReport", "listed", "no_rows", "totals"]

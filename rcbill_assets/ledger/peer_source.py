@@ -6,29 +6,25 @@ money is exact or a problem, times are instants. What may be placed in a ledger 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
 import pandas as pd
+import pandera.pandas as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rcbill_assets.calendar import localize
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger import peer_plan
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.ledger.peer_cells import READERS, code_text
 from rcbill_assets.ledger.peer_plan import INSTANCES, ITEMS, TABLES, TYPES
 from rcbill_assets.ledger.upgrade import VERSION_TABLE
-from rcbill_assets.money import CENT, QUANTITY, RATE, exact
 from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
-from rcbill_assets.schemas.columns import UTC_TIME
 from rcbill_assets.schemas.intake import empty
-from rcbill_assets.text import blank_to_missing
 
 WHAT = "the peer's billing database"
 # What the peer has besides; a later version of this program places it.
@@ -37,8 +33,6 @@ OTHER_TABLES = (
 )  # fmt: skip
 # The peer's older price lists have no start date: the price holds since ever.
 SINCE_EVER = date(1900, 1, 1)
-
-_WHOLE_WITH_POINT = re.compile(r"(\d+)\.0+")
 
 
 @dataclass(frozen=True)
@@ -110,6 +104,10 @@ COLUMNS: dict[str, dict[str, PeerColumn]] = {
 }
 
 
+# Kinds of cells without which a row has a place all the same when they cannot be read.
+_CAN_BE_DONE_WITHOUT = {ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}}
+
+
 @dataclass(frozen=True, eq=False)
 class PeerBilling:
     """What a peer-made billing database holds, as it was when it was read. Frames have our column names.
@@ -133,7 +131,7 @@ class PeerBilling:
         return _typed(named[list(PRICES.columns)], PRICES)
 
     def service_instances(self) -> pd.DataFrame:
-        """Return the service instances of the peer's table (schema SERVICE_INSTANCES), not those that only lines name."""
+        """Return the instances of the peer's table (schema SERVICE_INSTANCES), not those that only lines name."""
         return _typed(self.instances[list(SERVICE_INSTANCES.columns)], SERVICE_INSTANCES)
 
     def line_item_keys(self) -> pd.DataFrame:
@@ -181,7 +179,7 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
         problems.append(found)
     together = peer_plan.together(*problems)
     unread = together.loc[(together["table"] == TYPES) & (together["column"] == "start_date"), "row"]
-    types, of_types = _price_list(frames[TYPES].drop(index=unread))
+    types, of_types = _price_list(frames[TYPES].drop(index=list(unread)))
     instances, of_instances = _first_instances(frames[INSTANCES])
     items = peer_plan.identified(frames[ITEMS], instances)
     items["billing_month"] = peer_plan.billing_months(items, fiscal_year_first_month)
@@ -237,16 +235,16 @@ def _read_table(connection: Connection, table: str, there: set[str], where: str)
 
 
 def typed_frame(raw: pd.DataFrame, table: str, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a table's frame with our names and types, and its problems. Columns that are not there are missing. Pure."""
+    """Return a table's frame with our names and types, and its problems; a column it has not is missing. Pure."""
     typed, problems = {}, []
     keys = (
-        raw.iloc[:, 0].map(lambda value: "NULL" if value is None else _code(value))
+        raw.iloc[:, 0].map(lambda value: "NULL" if value is None else code_text(value))
         if len(raw)
         else pd.Series(dtype=object)
     )
     for peer_name, column in COLUMNS[table].items():
         cells = raw[peer_name] if peer_name in raw else pd.Series([None] * len(raw), dtype=object)
-        values, why = _READERS[column.kind](cells, zone)
+        values, why = READERS[column.kind](cells, zone)
         typed[column.name] = values
         wrong = why[why.notna()]
         placed = column.kind in _CAN_BE_DONE_WITHOUT[table]
@@ -254,121 +252,6 @@ def typed_frame(raw: pd.DataFrame, table: str, zone: ZoneInfo) -> tuple[pd.DataF
             peer_plan.problem_rows(table, keys[wrong.index], peer_name, cells[wrong.index], wrong, placed=placed)
         )
     return pd.DataFrame(typed, index=raw.index), peer_plan.together(*problems)
-
-
-# Kinds of cells without which a row has a place all the same when they cannot be read.
-_CAN_BE_DONE_WITHOUT = {ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}}
-
-# Readers: cells as the database gives them -> values, and for each why it is a problem (missing: none).
-_Read = tuple[pd.Series, pd.Series]
-
-
-def _by_value(cells: pd.Series, read: Callable[[object], tuple[object, str | None]]) -> tuple[pd.Series, pd.Series]:
-    """Read each different value once: a peer's database repeats few values many times."""
-    known: dict[Hashable, tuple[object, str | None]] = {value: read(value) for value in cells.unique()}
-    results = [known[value] for value in cells]
-    values = pd.Series([value for value, _ in results], index=cells.index, dtype=object)
-    return values, pd.Series([why for _, why in results], index=cells.index, dtype="string")
-
-
-def _code(value: object) -> str:
-    """Return an id as text: 7206.0 is 7206, whatever the database keeps it as."""
-    if isinstance(value, float | Decimal):
-        return str(int(value)) if value == int(value) else str(value)
-    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    whole = _WHOLE_WITH_POINT.fullmatch(text.strip())
-    return whole[1] if whole else text.strip()
-
-
-def _as_written(value: object) -> str:
-    return _code(value) if isinstance(value, float | Decimal | bytes) else str(value)
-
-
-def _texts(cells: pd.Series, as_text: Callable[[object], str]) -> _Read:
-    values, why = _by_value(cells, lambda value: (None if value is None else as_text(value), None))
-    return blank_to_missing(values), why
-
-
-def _wholes(cells: pd.Series) -> _Read:
-    def read(value: object) -> tuple[object, str | None]:
-        text = None if value is None else _code(value)
-        if not text:
-            return None, None
-        return (int(text), None) if re.fullmatch(r"-?\d{1,18}", text) else (None, "is not a whole number")
-
-    values, why = _by_value(cells, read)
-    return values.astype("Int64"), why
-
-
-def _digits(value: object) -> str:
-    """Return a number as the decimal it stands for: a double has 15 digits, what lies beyond is noise of its sums."""
-    if isinstance(value, float):
-        return f"{value:.15g}"
-    return value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else str(value).strip()
-
-
-def _amounts(cells: pd.Series, step: Decimal, what: str) -> _Read:
-    def read(value: object) -> tuple[object, str | None]:
-        text = "" if value is None else _digits(value)
-        if not text:
-            return None, None
-        try:
-            return exact(text, step), None
-        except ValueError:
-            return None, f"is not an exact number of {what}"
-
-    return _by_value(cells, read)
-
-
-def _quantities(cells: pd.Series) -> _Read:
-    """Quantities beyond six decimals (a third of an hour) are rounded and reported: the amount is what is owed."""
-
-    def read(value: object) -> tuple[object, str | None]:
-        text = "" if value is None else _digits(value)
-        if not text:
-            return None, None
-        try:
-            return exact(text, QUANTITY), None
-        except ValueError:
-            pass
-        try:
-            rounded = exact(Decimal(text).quantize(QUANTITY, rounding=ROUND_HALF_UP), QUANTITY)
-        except (ArithmeticError, ValueError):
-            return None, "is not a number"
-        return rounded, f"has more than six decimals and is kept as {rounded}"
-
-    return _by_value(cells, read)
-
-
-def _times(cells: pd.Series, zone: ZoneInfo) -> _Read:
-    naive, why = _naive_times(cells)
-    return localize(naive, zone).astype(UTC_TIME), why
-
-
-def _naive_times(cells: pd.Series) -> tuple[pd.Series, pd.Series]:
-    text = blank_to_missing(_by_value(cells, lambda value: (None if value is None else str(value), None))[0])
-    times = pd.to_datetime(text, errors="coerce", format="ISO8601")
-    if times.dt.tz is not None:
-        times = times.dt.tz_localize(None)
-    why = pd.Series(pd.NA, index=cells.index, dtype="string").mask(text.notna() & times.isna(), "is not a time")
-    return times.astype("datetime64[us]"), why
-
-
-def _days(cells: pd.Series) -> _Read:
-    times, why = _naive_times(cells)
-    return times.dt.date.astype(object).where(times.notna(), None), why
-
-
-_READERS: dict[str, Callable[[pd.Series, ZoneInfo], _Read]] = {
-    "whole": lambda cells, _: _wholes(cells),
-    "code": lambda cells, _: _texts(cells, _code),
-    "text": lambda cells, _: _texts(cells, _as_written),
-    "money": lambda cells, _: _amounts(cells, CENT, "cents"),
-    "rate": lambda cells, _: _amounts(cells, RATE, "hundredths of a cent"),
-    "quantity": lambda cells, _: _quantities(cells),
-    "time": _times,
-    "day": lambda cells, _: _days(cells),
-}
 
 
 def _price_list(types: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -382,6 +265,7 @@ def _price_list(types: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     why = pd.Series(pd.NA, index=types.index, dtype="string")
     why = why.mask(types.duplicated(["service_code", "starts_on"]), "another price starts on the same day, and counts")
     why = why.mask(negative, "is negative").mask(types["price"].isna(), "is missing or cannot be read")
+    why = why.mask(types["service_code"].str.len() > peer_plan.LONGEST["service_code"], "is of a code that is too long")
     why = why.mask(types["service_code"].isna(), "has no service_type_code")
     wrong = why[why.notna()]
     keys = types["service_code"].fillna("NULL")[wrong.index]
@@ -402,7 +286,8 @@ def _first_instances(instances: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     why = pd.Series(pd.NA, index=instances.index, dtype="string")
     why = why.mask(instances["service_code"].isna(), "has no service_type_code")
     why = why.mask(instances.duplicated("service_instance_id"), "occurs twice; the first counts")
-    why = why.mask(instances["service_instance_id"].str.len() > peer_plan.LONGEST_ID, "is too long")
+    for column, longest in peer_plan.LONGEST.items():
+        why = why.mask((instances[column].str.len() > longest).fillna(value=False), f"has too long a {column}")
     why = why.mask(instances["service_instance_id"].isna(), "is missing")
     wrong = why[why.notna()]
     keys = instances["service_instance_id"].fillna("NULL")
@@ -412,5 +297,5 @@ def _first_instances(instances: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
     return instances[why.isna()].reset_index(drop=True), problems
 
 
-def _typed(frame: pd.DataFrame, schema: object) -> pd.DataFrame:
+def _typed(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
     return frame.astype(empty(schema).dtypes.to_dict()).reset_index(drop=True)

@@ -9,13 +9,14 @@ Amounts are decimal, times are UTC without a zone, missing is NULL, on every dat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.tables import line_item_events, line_items, service_instances
-from rcbill_assets.ledger.types import ExactDecimal, UtcDateTime
+from rcbill_assets.ledger.types import UtcDateTime
 from rcbill_assets.statuses import CANCELED, DRAFT, SENT
 
 ITEMS_VIEW = "invoice_line_item"
@@ -72,7 +73,7 @@ PEER_COLUMNS = {
 # What an item can only have once it has come back.
 _CAME_BACK = ("invoice_number", "je_number", "je_posting_date")
 
-Column = sa.ColumnElement[object]
+Column = sa.ColumnElement[Any]
 Event = sa.FromClause
 
 
@@ -93,7 +94,7 @@ def drop_peer_views(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
 
-def items_query(dialect: Dialect) -> sa.Select[tuple[object, ...]]:
+def items_query(dialect: Dialect) -> sa.Select[Any]:
     """Return the select of every line item as the peer would show it now."""
     state = line_item_state()
     values: dict[str, Column] = {**state.selected_columns}
@@ -111,7 +112,7 @@ def items_query(dialect: Dialect) -> sa.Select[tuple[object, ...]]:
     return state.join_from(line_items, service_instances, instance).with_only_columns(*_in_peer_shape(values, dialect))
 
 
-def communications_query(dialect: Dialect) -> sa.CompoundSelect[tuple[object, ...]]:
+def communications_query(dialect: Dialect) -> sa.CompoundSelect[Any]:
     """Return the select of every sending out and every coming back, with the item as it was then.
 
     An item that leaves is still a draft, as in the peer's own rows. An imported item's event can tell of both ways.
@@ -207,7 +208,7 @@ def _in_peer_shape(values: dict[str, Column], dialect: Dialect) -> Iterator[Colu
         if name in {"quantity", "amount"}:
             value = sa.case((canceled, sa.literal_column("0")), else_=value)
         if name in {"price", "quantity", "amount"}:
-            value = _decimal(value, line_items.c[name].type, dialect)
+            value = _decimal(value, name, dialect)
         elif isinstance(value.type, UtcDateTime) or name == "date_received":
             value = sa.func.timezone("UTC", value) if dialect.name == "postgresql" else value
         elif name == "comments":
@@ -217,9 +218,9 @@ def _in_peer_shape(values: dict[str, Column], dialect: Dialect) -> Iterator[Colu
         yield value.label(peer_name)
 
 
-def _decimal(value: Column, kind: sa.types.TypeEngine[object], dialect: Dialect) -> Column:
-    """Return money as a decimal number: on SQLite the ledger holds whole cents, and the view a double."""
-    assert isinstance(kind, ExactDecimal)
+def _decimal(value: Column, name: str, dialect: Dialect) -> Column:
+    """Return money as a decimal number: on SQLite the ledger holds whole cents, and the view gives a double."""
+    kind: Any = line_items.c[name].type
     if dialect.name == "sqlite":
         return sa.type_coerce(value, sa.Float()) / sa.literal_column(f"{10**kind.number_scale}.0")
     return sa.cast(value, sa.Numeric(kind.impl_instance.precision, kind.number_scale))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from rcbill_assets.schemas.billing import OWED
@@ -21,12 +22,18 @@ class Rule(NamedTuple):
 
 def first_rule(index: pd.Index, rules: Sequence[Rule], *, else_why: str, else_name: str) -> pd.DataFrame:
     """Return outcome, rule and why of every row: the first rule that applies, else owed."""
-    outcome = pd.Series(OWED, index=index, dtype="string")
-    name = pd.Series(else_name, index=index, dtype="string")
-    why = pd.Series(else_why, index=index, dtype="string")
-    undecided = pd.Series(True, index=index)
-    for rule in rules:
-        here = undecided & rule.applies.fillna(False).astype(bool)
-        outcome, name, why = outcome.mask(here, rule.outcome), name.mask(here, rule.name), why.mask(here, rule.why)
-        undecided &= ~here
-    return pd.DataFrame({"outcome": outcome, "rule": name, "why": why})
+    applied = np.full(len(index), len(rules))
+    # From the last rule to the first, so that the first that applies has the last word.
+    for number in range(len(rules) - 1, -1, -1):
+        applied[rules[number].applies.fillna(False).to_numpy(dtype=bool)] = number
+
+    def said(words: list[str]) -> pd.Series:
+        return pd.Series(pd.array(words, dtype="string").take(applied), index=index)
+
+    return pd.DataFrame(
+        {
+            "outcome": said([*(rule.outcome for rule in rules), OWED]),
+            "rule": said([*(rule.name for rule in rules), else_name]),
+            "why": said([*(rule.why for rule in rules), else_why]),
+        }
+    )

@@ -49,11 +49,11 @@ def improbable(
     usual = f"the median of the last {len(recent)} billed months is {usual_count:f} lines and {usual_amount:.2f}"
     if count == 0 and usual_count > 0:
         return f"Service {service_code} bills nothing this month, but {usual}."
-    for what, now, before in (("lines", Decimal(count), usual_count), ("amount", amount, usual_amount)):
+    for what, now, before in (("lines are", Decimal(count), usual_count), ("amount is", amount, usual_amount)):
         if before > 0 and now > limits.times * before:
             return (
                 f"Service {service_code} bills {count} lines and {amount:.2f} this month, but {usual}: "
-                f"the {what} are over {limits.times} times that."
+                f"the {what} over {limits.times} times that."
             )
     return None
 

@@ -63,10 +63,10 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
     failures: list[pd.DataFrame] = []
     typed = {}
     for name, column in source.schema.columns.items():
-        values, why = _read_column(raw[name], kind_of(column), zone)
-        typed[name] = values
-        if why.notna().any():
-            failures.append(_failures(name, raw[name], why[why.notna()]))
+        kind = kind_of(column)
+        typed[name], unreadable = _read_column(raw[name], kind, zone)
+        if unreadable is not None and unreadable.any():
+            failures.append(_failures(name, raw.loc[unreadable, name], _UNREADABLE[kind]))
     frame = pd.DataFrame(typed, index=raw.index)
     failures += _broken_rules(frame, source)
     rejects = _rejects(frame, raw, source, failures)
@@ -78,45 +78,31 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
     return frame.reset_index(drop=True), rejects
 
 
-def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, pd.Series]:
-    """Return a column's typed values, and for each row why its value could not be read (missing when it could)."""
-    no_reason = pd.Series(pd.NA, index=raw.index, dtype="string")
+def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, pd.Series | None]:
+    """Return a column's typed values, and which of its values could not be read (None when all could)."""
     if kind == "whole":
         if pd.api.types.is_integer_dtype(raw.dtype):
-            return raw.astype("Int64"), no_reason
+            return raw.astype("Int64"), None
         present = raw if pd.api.types.is_float_dtype(raw.dtype) else blank_to_missing(raw)
         numbers = pd.to_numeric(present, errors="coerce").astype("Float64")
-        # Beyond that a double no longer tells one whole number from the next; infinity is beyond it too.
-        readable = (numbers == numbers.round()) & (numbers.abs() < LARGEST_WHOLE)
-        values = numbers.where(readable.fillna(False)).astype("Int64")
-        return values, no_reason.mask(present.notna() & ~readable.fillna(False), "is not a whole number")
+        readable = (numbers == numbers.round()).fillna(False)
+        return numbers.where(readable).astype("Int64"), present.notna() & ~readable
     if kind == "instant":
-        return _read_times(raw, zone)
-    return blank_to_missing(raw), no_reason
+        if pd.api.types.is_datetime64_any_dtype(raw.dtype):
+            return localize(raw, zone).astype(UTC_TIME), None
+        present = blank_to_missing(raw)
+        times = pd.to_datetime(present, errors="coerce", format="ISO8601")
+        if times.dt.tz is not None:
+            times = times.dt.tz_convert(zone).dt.tz_localize(None)
+        return localize(times, zone).astype(UTC_TIME), present.notna() & times.isna()
+    return blank_to_missing(raw), None
 
 
-def _read_times(raw: pd.Series, zone: ZoneInfo) -> tuple[pd.Series, pd.Series]:
-    """Return instants of naive local times, and for each row why it is none."""
-    no_reason = pd.Series(pd.NA, index=raw.index, dtype="string")
-    if pd.api.types.is_datetime64_any_dtype(raw.dtype):
-        present, local = raw, raw
-        instants = pd.Series(pd.NaT, index=raw.index, dtype=UTC_TIME)
-    else:
-        present = blank_to_missing(raw).str.strip()
-        # pandas would also take `now`, years alone and numbers for times.
-        written = present.where(present.str.fullmatch(_TIME).fillna(False))
-        with_offset = written.str.fullmatch(_WITH_OFFSET).fillna(False)
-        local = pd.to_datetime(written.mask(with_offset), errors="coerce", format="ISO8601")
-        instants = pd.to_datetime(written.where(with_offset), errors="coerce", format="ISO8601", utc=True)
-    in_range = local.dt.year.between(FIRST_YEAR, LAST_YEAR)
-    instants = instants.where(instants.dt.year.between(FIRST_YEAR, LAST_YEAR)).astype(UTC_TIME)
-    instants = instants.fillna(localize(local.where(in_range), zone).astype(UTC_TIME))
-    why = no_reason.mask(present.notna() & instants.isna(), "is not a time")
-    return instants, why.mask(local.notna() & ~in_range, f"is not of the years {FIRST_YEAR} to {LAST_YEAR}")
+_UNREADABLE = {"whole": "is not a whole number", "instant": "is not a time"}
 
 
-def _failures(column: str, raw: pd.Series, why: pd.Series) -> pd.DataFrame:
-    return pd.DataFrame({"row": why.index, "column": column, "value": raw[why.index].astype("string"), "why": why})
+def _failures(column: str, values: pd.Series, why: str) -> pd.DataFrame:
+    return pd.DataFrame({"row": values.index, "column": column, "value": values.astype("string"), "why": why})
 
 
 def _broken_rules(frame: pd.DataFrame, source: Source) -> list[pd.DataFrame]:

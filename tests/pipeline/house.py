@@ -19,7 +19,15 @@ from zoneinfo import ZoneInfo
 import openpyxl
 import pandas as pd
 import sqlalchemy as sa
-from dagster import DagsterInstance, JobDefinition, RunRequest, build_schedule_context
+from dagster import (
+    DagsterInstance,
+    JobDefinition,
+    ReexecutionOptions,
+    RunRequest,
+    build_schedule_context,
+    execute_job,
+    reconstructable,
+)
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.definitions import build_definitions
@@ -167,6 +175,29 @@ class House:
         assert run.success, run.reasons
         return run
 
+    def again_from_failure(self, failed: Run) -> Run:
+        """Re-execute a run from where it failed, as the button in the UI does."""
+        site = self.site
+        REEXECUTED["site"] = site
+        try:
+            with execute_job(
+                reconstructable(reexecuted_job),
+                instance=self.instance,
+                reexecution_options=ReexecutionOptions.from_failure(failed.run_id, self.instance),
+                tags={"dagster/partition": failed.facts["month"]},
+                raise_on_error=False,
+            ) as result:
+                return Run(
+                    result.run_id,
+                    result.success,
+                    _facts(site, result.run_id),
+                    [] if result.success else why_it_failed(self.instance, result.run_id),
+                    self.instance,
+                )
+        finally:
+            REEXECUTED.clear()
+            site.ledger.engine.dispose()
+
     def requested(self, tick: datetime) -> tuple[list[RunRequest], str | None]:
         """What the schedule of monthly_billing asks for at a tick, and what it says when it asks for nothing."""
         site = self.site
@@ -311,6 +342,15 @@ def past_lines(month: BillingMonth, count: int) -> pd.DataFrame:
             "reason": "new_item",
         },
     )
+
+
+# Dagster wants to find a job again by a function's name; here is the site that the function makes the job of.
+REEXECUTED: dict[str, Site] = {}
+
+
+def reexecuted_job() -> JobDefinition:
+    """The job of the site in REEXECUTED."""
+    return job_of(REEXECUTED["site"])
 
 
 def eight_oh_five(year: int, month: int, day: int = 5) -> datetime:

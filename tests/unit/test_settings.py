@@ -138,7 +138,7 @@ class TestSecrets:
 
 # (what stands in the file, what the sentence says). Each names the place, and what to do.
 MISTAKES = {
-    "half-written": ('time_zone = "UTC', "is not whole TOML .*line 1.*rcbill.example.toml shows the form"),
+    "half-written": ('time_zone = "UTC', "is not whole TOML .*end of document.*: mend that place; rcbill.example.toml shows the form"),
     "a month that TOML does not know": ("[services.1]\nfirst_billing_month = 2026-10", "is not whole TOML .*line 2"),
     "not text at all": (b"\xff\xfe\x00", "is not whole TOML"),
     "an unknown setting": ('timezone = "UTC"', "timezone: is not a setting there is; rcbill.example.toml lists those"),

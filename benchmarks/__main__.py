@@ -1,0 +1,99 @@
+"""`make bench`: sites of 1k, 15k and 100k projects in a MariaDB of its own; prints benchmarks/README.md's table.
+
+Each measurement is a process of its own. A figure is the median of its runs; the raw read of the same columns is
+measured right before it, in the same run of the benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rcbill_assets.demo.redcap_site import make_site, write_site
+from rcbill_assets.ledger.store import Ledger
+from tests.servers.databases import MariaDB, mariadb
+
+TODAY = date(2026, 11, 5)
+ZONE = "America/New_York"
+
+
+def write(projects: int, url: str) -> None:
+    """Make a site and write it."""
+    write_site(make_site(projects, 7, TODAY, ZONE, malformed=False), url)
+
+
+def measure(what: str, times: int, **given: str) -> dict[str, Any]:
+    """Run one measurement in a process of its own."""
+    arguments = json.dumps({"what": what, "times": times, **given})
+    done = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-m", "benchmarks.measured", arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def one_size(server: MariaDB, projects: int, times: int) -> None:
+    """Measure a site of one size and print its rows of the table."""
+    name = f"redcap_{projects}"
+    server.make(name)
+    redcap = server.url(name)
+    # In a process of its own: a child's peak memory begins with its parent's.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        pool.submit(write, projects, redcap).result()
+    home = Path(tempfile.mkdtemp(prefix="rcbill-bench-"))
+    try:
+        ledger = f"ledger_{projects}"
+        server.make(ledger)
+        Ledger(server.url(ledger)).upgrade()
+        raw = measure("raw", times, redcap_url=redcap)
+        decided = measure("decisions", times, redcap_url=redcap, billing_url=server.url(ledger))
+        row("raw read", projects, raw, raw)
+        row("decisions", projects, decided, raw)
+        first = measure("job", 1, redcap_url=redcap, billing_url=server.url(ledger), home=str(home))
+        row("whole job, first run", projects, first, raw)
+        again = measure("job", times, redcap_url=redcap, billing_url=server.url(ledger), home=str(home))
+        row("whole job, run again", projects, again, raw)
+        each = median(again["seconds"]) / again["result"]
+        print(f"{'':<24} {again['result']} steps, {each:.3f} s each, own work included")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+        server.drop(name)
+        server.drop(f"ledger_{projects}")
+
+
+def row(what: str, projects: int, found: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Print one row of the table."""
+    seconds, base = median(found["seconds"]), median(raw["seconds"])
+    print(
+        f"{what:<24} {projects:>8,} {seconds:>8.2f} s {seconds / base:>7.1f}x {found['mib_peak']:>7.0f} MiB"
+        f" (of them {found['mib_before']:.0f} before it began)",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Measure the sizes asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--projects", type=int, nargs="+", default=[1_000, 15_000, 100_000])
+    parser.add_argument("--times", type=int, default=5)
+    arguments = parser.parse_args()
+    print(f"{'what':<24} {'projects':>8} {'wall':>10} {'ratio':>8} {'peak':>11}")
+    with mariadb() as server:
+        for projects in arguments.projects:
+            one_size(server, projects, arguments.times)
+
+
+if __name__ == "__main__":
+    main()
