@@ -31,6 +31,10 @@ from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import FrozenInputs
 
 
+# Columns of Decimals that are no money: written as they are, 1 or 0.25.
+QUANTITIES = ("qty_provided",)
+
+
 @dataclass(frozen=True)
 class ReplaySite:
     """A site to decide on: REDCap's tables, a ledger of ours or of the peer's, a time."""
@@ -161,15 +165,15 @@ def replay(name: str, site: ReplaySite) -> pd.DataFrame:
 
 def to_csv(frame: pd.DataFrame) -> str:
     """Return a frame as CSV: NULL as empty, money with two decimals, times ISO 8601 in UTC."""
-    shown = pd.DataFrame({name: [_cell(value) for value in frame[name]] for name in frame.columns})
+    shown = pd.DataFrame({name: [_cell(value, name) for value in frame[name]] for name in frame.columns})
     buffer = StringIO()
     shown.to_csv(buffer, index=False, lineterminator="\n")
     return buffer.getvalue()
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, column: str) -> str:
     if isinstance(value, Decimal):
-        return _number(value)
+        return _plain(value) if column in QUANTITIES else _number(value)
     if value is None or pd.isna(value):
         return ""
     if isinstance(value, datetime):
@@ -177,7 +181,11 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
+def _plain(value: Decimal) -> str:
+    return f"{value.normalize():f}"
+
+
 def _number(value: Decimal) -> str:
     """Return money with two decimals; what has more digits that count keeps them."""
     cents = value.quantize(Decimal("0.01"))
-    return f"{cents:f}" if cents == value else f"{value.normalize():f}"
+    return f"{cents:f}" if cents == value else _plain(value)

@@ -179,7 +179,7 @@ class _Import:
             for instance, value in changed.items():
                 this = table.c.service_instance_id == instance
                 self.connection.execute(table.update().where(this).values({column: value}))
-        other = there.notna() & here.notna() & there.ne(here).astype(bool)
+        other = plan.differ(there, here)
         why = "is not " + here[other].astype("string") + ", which the ledger has"
         keys = pd.Series(both.index, index=both.index)[other]
         return plan.problem_rows(INSTANCES, keys, "ctsi_study_id", there[other], why, placed=True)
@@ -223,8 +223,8 @@ class _Import:
         )
         _insert(self.connection, t.line_item_events, rows, kind=has.IMPORTED, who=THE_PEER, why=WHY)
 
-    def _pay(self, events: pd.DataFrame, amounts: list[Decimal], taken: set[has.PaymentKey]) -> None:
-        """Write a payment per event that has an amount; one that the item has already gets a number behind its JE number."""
+    def _pay(self, events: pd.DataFrame, amounts: list[Decimal], taken: set[plan.PaymentKey]) -> None:
+        """Write a payment per event that has an amount; `taken` are the keys of those that are there."""
         rows = plan.payment_rows(events, amounts, self.peer.zone, taken)
         _insert(self.connection, t.payments, rows, **self._booking())
 

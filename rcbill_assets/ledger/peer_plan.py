@@ -321,7 +321,7 @@ def followed(known: pd.DataFrame, items: pd.DataFrame, now: datetime) -> tuple[p
         then, now_ = both[name], both[f"{name}_now"]
         if name == "reason":
             now_ = now_.mask(now_ == NO_REASON)
-        differs = now_.notna() & (then.isna() | now_.ne(then).fillna(value=True)).astype(bool)
+        differs = now_.notna() & (then.isna() | differ(then, now_))
         emptied = then.notna() & now_.isna() & ~((name == "reason") & then.eq(NO_REASON).fillna(value=False))
         facts[name] = now_.where(differs)
         changed |= differs
@@ -363,6 +363,11 @@ def _refusals(both: pd.DataFrame, moved: pd.Series) -> list[tuple[str, pd.Series
             for column, name in (("month_invoiced", "billing_month"), ("service_instance_id", "service_instance_id"))
         ),
     ]
+
+
+def differ(these: pd.Series, those: pd.Series) -> pd.Series:
+    """Whether both have a value, and not the same."""
+    return these.ne(those).fillna(value=False).astype(bool) & these.notna() & those.notna()
 
 
 def vanished(known: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
@@ -427,7 +432,7 @@ def payment_rows(
 def credit_rows(
     events: pd.DataFrame, credits_: Sequence[Decimal], zone: ZoneInfo, before: Counter[int]
 ) -> pd.DataFrame:
-    """Return a row of the table `credits` for each event with one, numbered after those `before`; no reason is missing."""
+    """Return a row of the table `credits` for each event with one, numbered after those `before`."""
     events = events.assign(amount=pd.Series(list(credits_), index=events.index, dtype=object))
     events = events[events["amount"].map(bool).astype(bool)]
     return events[["line_item_id", "amount"]].assign(

@@ -94,7 +94,7 @@ class AdoptReport:
         lines = [
             f"Imported from {self.where}:",
             f"  line items: {items['added']} added, {items['followed']} moved on, {items['unchanged']} as before",
-            f"  service instances: {self.instances['added']} added, {self.instances['made']} of them only named by line items",
+            f"  service instances: {self.instances['added']} added ({self.instances['made']} that only lines name)",
             *(f"  prices: {sentence}" for sentence in self.prices),
             "",
             "By service and status, in the peer's database and in the ledger:",

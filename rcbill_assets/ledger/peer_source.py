@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-import pandera.pandas as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -24,7 +24,7 @@ from rcbill_assets.ledger.peer_cells import READERS, code_text
 from rcbill_assets.ledger.peer_plan import INSTANCES, ITEMS, TABLES, TYPES
 from rcbill_assets.ledger.upgrade import VERSION_TABLE
 from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
-from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.intake import conform
 
 WHAT = "the peer's billing database"
 # What the peer has besides; a later version of this program places it.
@@ -128,11 +128,11 @@ class PeerBilling:
     def prices(self) -> pd.DataFrame:
         """Return the price list (schema PRICES); a price without a start date holds since 1900."""
         named = self.types.rename(columns={"name": "service_name"})
-        return _typed(named[list(PRICES.columns)], PRICES)
+        return conform(named, PRICES).reset_index(drop=True)
 
     def service_instances(self) -> pd.DataFrame:
         """Return the instances of the peer's table (schema SERVICE_INSTANCES), not those that only lines name."""
-        return _typed(self.instances[list(SERVICE_INSTANCES.columns)], SERVICE_INSTANCES)
+        return conform(self.instances, SERVICE_INSTANCES).reset_index(drop=True)
 
     def line_item_keys(self) -> pd.DataFrame:
         """Return billing id and billing month of every line item that has both."""
@@ -227,7 +227,8 @@ def _read_table(connection: Connection, table: str, there: set[str], where: str)
             "whole and that the reading user may read the column."
         )
     chosen = [name for name in COLUMNS[table] if name in names]
-    rows = connection.execute(sa.select(*(sa.column(name) for name in chosen)).select_from(sa.table(table))).all()
+    columns: list[sa.ColumnElement[Any]] = [sa.column(name) for name in chosen]
+    rows = connection.execute(sa.select(*columns).select_from(sa.table(table))).all()
     cells = zip(*rows, strict=True) if rows else ([] for _ in chosen)
     return pd.DataFrame(
         {name: pd.Series(list(values), dtype=object) for name, values in zip(chosen, cells, strict=True)}
@@ -295,7 +296,3 @@ def _first_instances(instances: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFram
         INSTANCES, keys[wrong.index], "service_instance_id", keys[wrong.index], wrong, placed=False
     )
     return instances[why.isna()].reset_index(drop=True), problems
-
-
-def _typed(frame: pd.DataFrame, schema: pa.DataFrameSchema) -> pd.DataFrame:
-    return frame.astype(empty(schema).dtypes.to_dict()).reset_index(drop=True)

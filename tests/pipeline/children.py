@@ -1,0 +1,119 @@
+"""The job in processes of their own. They are forked from a server that has imported everything and billed once, so
+that each takes as long as the job does, and no longer.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+from tests.pipeline.house import AS_OF, MONTH, House
+from tests.pipeline.kills import Point, Reaper
+
+# More than any of it takes on a machine that has much else to do; then the process is ended and the test fails.
+PATIENCE_SECONDS = 120
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["__main__", "tests.pipeline.warm"])
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a process is to do."""
+
+    home: Path
+    redcap_file: Path
+    ledger_url: str
+    choices: dict[str, Any]
+    as_of: str
+    month: str
+    journal: Path
+    kill_at: int | None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: `success` is None when it was killed."""
+
+    exit_code: int
+    success: bool | None
+    facts: dict[str, Any]
+    reasons: list[str]
+    points: list[Point]
+
+    @property
+    def killed(self) -> bool:
+        """Whether it was killed."""
+        return self.exit_code == -signal.SIGKILL
+
+
+class Child:
+    """A process that bills a month of a house."""
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        month: str = MONTH,
+        as_of: str = AS_OF,
+        kill_at: int | None = None,
+        gate: Barrier | None = None,
+        name: str = "run",
+    ) -> None:
+        journal = house.home.parent / f"{house.home.name}.{name}.journal"
+        self._order = Order(
+            house.home, house.redcap_file, house.ledger_url, house.choices, as_of, month, journal, kill_at
+        )
+        self._answer, there = _CONTEXT.Pipe(duplex=False)
+        self._process = _CONTEXT.Process(target=_bill, args=(self._order, there, gate), daemon=True)
+        self._process.start()
+        there.close()
+
+    def end(self) -> Ended:
+        """Wait for its end; kill it when it takes too long."""
+        try:
+            self._process.join(PATIENCE_SECONDS)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
+                raise TimeoutError(f"a run had not ended after {PATIENCE_SECONDS} seconds")
+            exit_code = self._process.exitcode
+            assert exit_code is not None
+            success, facts, reasons = self._answer.recv() if exit_code == 0 else (None, {}, [])
+        finally:
+            self._answer.close()
+            self._process.close()
+        points = [Point.parse(line) for line in self._order.journal.read_text(encoding="utf-8").splitlines()]
+        return Ended(exit_code, success, facts, reasons, points)
+
+
+def bill_in_child(house: House, **how: Any) -> Ended:
+    """Bill a month of a house in a process of its own."""
+    return Child(house, **how).end()
+
+
+def bill_at_once(houses: Sequence[House]) -> list[Ended]:
+    """Bill a month of each house at the same time: all start together."""
+    gate = _CONTEXT.Barrier(len(houses))
+    children = [Child(house, gate=gate, name=f"run{number}") for number, house in enumerate(houses)]
+    return [child.end() for child in children]
+
+
+def _bill(order: Order, answer: Connection, gate: Barrier | None) -> None:
+    """What the process does."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    house = House(order.home, order.redcap_file, order.ledger_url, order.choices)
+    site = house.site
+    Reaper(site, order.journal, order.kill_at)
+    if gate is not None:
+        gate.wait(PATIENCE_SECONDS)
+    run = house.bill(order.month, order.as_of, site=site)
+    answer.send((run.success, run.facts, run.reasons))
