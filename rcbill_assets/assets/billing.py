@@ -197,7 +197,10 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             "lines_of_month": len(frame),
         }
         site.months.note(context.run.run_id, facts)
-        return Output(MONTH_LINES.validate(frame), metadata=about(frame, **{k: str(v) for k, v in facts.items()}))
+        return Output(
+            MONTH_LINES.validate(frame),
+            metadata=about(frame, **{name: fact for name, fact in facts.items() if not isinstance(fact, dict)}),
+        )
 
     return billing_line_items
 

@@ -65,9 +65,7 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         metadata={"dagster/column_schema": column_schema(MESSAGES)},
         deps=[AssetKey(["messages", "outbox"])],
     )
-    def messages_sent(
-        context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf
-    ) -> Output[pd.DataFrame]:
+    def messages_sent(context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf) -> Output[pd.DataFrame]:
         """Send what waits, and end the run in the ledger."""
         month = month_of(context)
         with readable():

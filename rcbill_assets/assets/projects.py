@@ -16,7 +16,7 @@ from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, month_of, readable
 from rcbill_assets.freezing import decisions_of_month
 from rcbill_assets.resources.site import Site
-from rcbill_assets.schemas.billing import TARGETS
+from rcbill_assets.schemas.billing import NOT_OWED, OUTCOMES, TARGETS
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 
@@ -54,6 +54,10 @@ def target_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         table = "| outcome | rule | projects |\n|---|---|---:|\n" + "\n".join(
             f"| {row.outcome} | {row.rule} | {row.projects} |" for row in counts.itertuples()
         )
-        return Output(decisions, metadata=about(decisions, why=MetadataValue.md(table)))
+        # People look for what is owed or held back; what is not owed is most of the rows.
+        first = decisions.sort_values("outcome", key=lambda outcome: outcome == NOT_OWED, kind="stable")
+        per_outcome = decisions["outcome"].value_counts()
+        more = {name.replace(" ", "_"): int(per_outcome.get(name, 0)) for name in OUTCOMES}
+        return Output(decisions, metadata={"why": MetadataValue.md(table), **about(first, **more)})
 
     return projects_target

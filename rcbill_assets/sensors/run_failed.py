@@ -24,7 +24,8 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
             run.run_id,
             run.job_name,
             run.tags.get("dagster/partition", ""),
-            "\n".join(why_it_failed(context.instance, run.run_id)) or "No reason is known; see the run's log in the UI.",
+            "\n".join(why_it_failed(context.instance, run.run_id))
+            or "No reason is known; see the run's log in the UI.",
             now,
             site.policy,
             site.templates,

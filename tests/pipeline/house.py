@@ -283,6 +283,32 @@ class House:
             rows = {table.name: connection.execute(sa.select(table)).all() for table in tables}
         return {**rows, "files": files}
 
+    def outcome(self, month: str = MONTH) -> dict[str, Any]:
+        """What a month came to, without what differs between runs of the same month: ids, run ids, instants."""
+        passing = {"id", "source", "created_at", "status_at", "sent_at", "handoff_id", "corrects_line_item_id"}
+        states = self.lines(month)
+        lines = states[[name for name in states.columns if name not in passing]]
+        names = dict(zip(states["id"], states["billing_id"], strict=True))
+        events = self.rows(t.line_item_events)
+        mail, people = self.rows(t.outbox), self.rows(t.outbox_recipients)
+        handoffs, freezes = self.rows(t.handoffs), self.rows(t.freezes)
+        held, instances = self.rows(t.held_back), self.rows(t.service_instances)
+        return {
+            "lines": _tuples(lines),
+            "events": _tuples(
+                events.assign(billing_id=events["line_item_id"].map(names))[
+                    ["billing_id", "number", "prior_number", "prior_status", "status", "kind", "who", "why"]
+                ]
+            ),
+            "instances": _tuples(instances.drop(columns=["created_at"])),
+            "held back": _tuples(held),
+            "hand-offs": _tuples(handoffs[["billing_month", "number", "line_count", "amount", "file_name"]]),
+            "freezes": _tuples(freezes.assign(decided=freezes["decided_by_run"].notna())[["number", "decided"]]),
+            "mail": _tuples(mail[["recipient", "template", "period", "message_id", "subject", "body", "status"]]),
+            "people": _tuples(people[["address", "kind", "status"]]),
+            "sheets": [_tuples(self.sheet(number, month)) for number, _, _ in self.handoffs(month)],
+        }
+
     def visible_files(self, *folders: str) -> Iterator[Path]:
         """The files below folders of the home that a person or another program would find."""
         for folder in folders:
@@ -304,6 +330,12 @@ class House:
             site.months.commit_decision(
                 freeze, lines, lines, pd.DataFrame(), [], run_id="history", now=freeze.as_of
             )
+
+
+def _tuples(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
+    """A frame's rows, sorted, with missing values that compare equal."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return sorted(plain.itertuples(index=False, name=None), key=repr)
 
 
 def _services() -> tuple[Any, ...]:

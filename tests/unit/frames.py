@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -150,13 +150,14 @@ def inputs(
     **frames: pd.DataFrame,
 ) -> FrozenInputs:
     """Return frozen inputs; frames that are not given are as usual, or empty."""
-    usual = {
-        "config": config(),
-        "projects": projects({}),
-        "owners": owners({}),
-        "rejects": rejects(),
-        "prices": prices(),
-        "service_instances": instances(),
-        "exemptions": exemptions(),
+    usual: dict[str, Callable[[], pd.DataFrame]] = {
+        "config": config,
+        "projects": lambda: projects({}),
+        "owners": lambda: owners({}),
+        "rejects": rejects,
+        "prices": prices,
+        "service_instances": instances,
+        "exemptions": exemptions,
     }
-    return FrozenInputs(month, 1, as_of, policy or Policy(), {**usual, **frames}, only)
+    all_frames = {name: make() for name, make in usual.items() if name not in frames} | frames
+    return FrozenInputs(month, 1, as_of, policy or Policy(), all_frames, only)

@@ -1,0 +1,233 @@
+"""A run that is killed anywhere, by SIGKILL, and run again ends as if nothing had been: the same lines, one hand-off, one
+file, each mail once. Only a mail that the server had taken, and whose sender died before it could write that down, comes
+a second time, as the same mail.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.ledger import tables as t
+from tests.pipeline.children import Ended, bill_in_child
+from tests.pipeline.conftest import MakeHouse
+from tests.pipeline.house import AS_OF, MONTH, House, parse_mail
+from tests.pipeline.kills import Point
+from tests.servers.databases import MariaDB
+from tests.servers.smtp import MailServer
+
+LATER = "2024-11-06T15:30:00+00:00"
+FreshLedger = Callable[[], AbstractContextManager[str | None]]
+
+
+@pytest.fixture
+def fresh_ledger(request: pytest.FixtureRequest, kind: str) -> FreshLedger:
+    """Gives an empty database for each house."""
+    if kind == "sqlite":
+        return nullcontext
+    server: MariaDB = request.getfixturevalue("mariadb_server")
+    return server.database
+
+
+def worth_killing_at(points: list[Point]) -> list[Point]:
+    """The points that differ: between the fsync of a file and its renaming nothing happens."""
+    return [point for point in points if (point.side, point.kind) != ("after", "fsync")]
+
+
+def at_commits_and_mail(points: list[Point]) -> list[Point]:
+    """Where the ledger changes and mail leaves, and where the freeze and the file of the hand-off appear."""
+    named = (f"storage/freezes/{MONTH}/1", f"handoff/{MONTH}/redcap-line-items-{MONTH}-1.xlsx")
+    return [point for point in points if point.kind in ("commit", "mail") or point.what in named]
+
+
+def while_mail_leaves(points: list[Point]) -> list[Point]:
+    """From the first message that is begun to the last that is marked as accepted."""
+    numbers = [point.number for point in points if point.what in ("begin", "accepted")]
+    return [point for point in worth_killing_at(points) if min(numbers) <= point.number <= max(numbers)]
+
+
+class Trial:
+    """Killings of one month on one kind of ledger with one kind of mail."""
+
+    def __init__(self, make_house: MakeHouse, fresh_ledger: FreshLedger, server: MailServer | None) -> None:
+        self._make_house, self._fresh_ledger, self._server = make_house, fresh_ledger, server
+        with self.house() as house:
+            ended = bill_in_child(house)
+            assert ended.success, ended.reasons
+            self.points = ended.points
+            self.undisturbed = house.outcome()
+            self.bytes = handed_off(house)
+            self.mails = self.mails_of(house)
+            assert {line[-1] for line in self.undisturbed["people"]} == {"accepted"}
+            assert len(self.mails) == 2
+
+    @contextmanager
+    def house(self) -> Iterator[House]:
+        """A house where nothing has been billed yet."""
+        with self._fresh_ledger() as url:
+            choices = {}
+            if self._server is not None:
+                self._server.messages.clear()
+                choices["mail"] = {
+                    "transport": "smtp",
+                    "smtp_host": self._server.host,
+                    "smtp_port": self._server.port,
+                }
+            house = self._make_house(url, **choices)
+            yield house
+            house.close()
+
+    def mails_of(self, house: House) -> Counter[str]:
+        """Message-ID -> how often it has left."""
+        if self._server is None:
+            return Counter(str(mail["Message-ID"]) for mail in house.mails())
+        return Counter(str(accepted.message["Message-ID"]) for accepted in self._server.messages)
+
+    def kill(self, point: Point, *, again_at: int | None = None, as_of: str = AS_OF) -> None:
+        """Kill a run at a point, run again to the end (killed once more on the way, if asked to), and compare."""
+        with self.house() as house:
+            killed = bill_in_child(house, kill_at=point.number)
+            assert killed.killed
+            assert killed.points[-1] == point
+            left = self.mails_of(house)
+            marked = sum(passed.side == "after" and passed.what == "accepted" for passed in killed.points)
+            if again_at is not None:
+                second = bill_in_child(house, kill_at=again_at, as_of=as_of)
+                assert second.killed or second.success
+            ended = bill_in_child(house, as_of=as_of)
+            assert ended.success, ended.reasons
+            assert house.outcome() == self.undisturbed
+            self._mail_is_neither_lost_nor_doubled(house, left, marked, killed_again=again_at is not None)
+            self._files_are_whole(house)
+            self._freeze_is_the_first_run_s(house, killed, as_of)
+            assert house.eye.months.finished_months("monthly_billing", "send") == {BillingMonth.parse(MONTH)}
+            if as_of == AS_OF:
+                assert handed_off(house) == self.bytes
+
+    def _mail_is_neither_lost_nor_doubled(
+        self, house: House, left: Counter[str], marked: int, *, killed_again: bool
+    ) -> None:
+        mails = self.mails_of(house)
+        assert set(mails) == set(self.mails)
+        doubled = mails - self.mails
+        if killed_again:
+            assert all(times <= 2 for times in doubled.values())
+        elif self._server is not None and left.total() > marked:
+            assert doubled.total() == 1, "the server had it, and nobody had written that down"
+            assert set(doubled) <= set(left)
+        else:
+            assert not doubled
+        if self._server is not None:
+            for message_id in doubled:
+                same = [mail.raw for mail in self._server.messages if mail.message["Message-ID"] == message_id]
+                assert len(set(same)) == 1, "the same mail to the byte"
+
+    def _files_are_whole(self, house: House) -> None:
+        visible = {str(path.relative_to(house.home)) for path in house.visible_files("handoff", "outbox", "storage")}
+        assert f"handoff/{MONTH}/redcap-line-items-{MONTH}-1.xlsx" in visible
+        for name in visible:
+            content = (house.home / name).read_bytes()
+            if name.endswith(".parquet"):
+                assert content.startswith(b"PAR1")
+                assert content.endswith(b"PAR1")
+            elif name.endswith(".eml"):
+                parse_mail(content)
+        assert [path.name for path in (house.home / "storage" / "freezes" / MONTH).glob("[!.]*")] == ["1"]
+        house.site.storage.read_freeze(BillingMonth.parse(MONTH), 1)
+
+    def _freeze_is_the_first_run_s(self, house: House, killed: Ended, as_of: str) -> None:
+        frozen = any(point.side == "after" and point.what == f"storage/freezes/{MONTH}/1" for point in killed.points)
+        (freeze,) = house.rows(t.freezes).to_dict("records")
+        assert freeze["as_of"] == datetime.fromisoformat(AS_OF if frozen else as_of)
+        assert set(house.lines()["created_at"]) == {freeze["as_of"]}
+
+
+def handed_off(house: House) -> bytes:
+    """The file of the month's hand-off."""
+    (file,) = (house.home / "handoff" / MONTH).glob("[!.]*")
+    (recorded,) = house.eye.months.handoff_files(BillingMonth.parse(MONTH))
+    assert (file.name, file.read_bytes()) == recorded
+    return recorded[1]
+
+
+PARTS = 3
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_at_every_commit_file_and_mail(
+    part: int, make_house: MakeHouse, fresh_ledger: FreshLedger, subtests: pytest.Subtests
+) -> None:
+    trial = Trial(make_house, fresh_ledger, None)
+    points = worth_killing_at(trial.points)
+    assert {point.kind for point in points} == {"commit", "fsync", "rename", "mail"}
+    assert len(points) > 90
+    for turn, point in zip(count(), points[part::PARTS], strict=False):
+        with subtests.test(str(point)):
+            trial.kill(
+                point,
+                # At another point each time, now and then.
+                again_at=1 + 17 * turn % 60 if turn % 4 == 0 else None,
+                as_of=LATER if turn % 2 else AS_OF,
+            )
+
+
+@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_at_every_commit_and_mail_with_servers(
+    part: int, make_house: MakeHouse, fresh_ledger: FreshLedger, smtp_server: MailServer, subtests: pytest.Subtests
+) -> None:
+    trial = Trial(make_house, fresh_ledger, smtp_server)
+    points = at_commits_and_mail(trial.points)
+    assert len(points) > 35
+    for turn, point in zip(count(), points[part::2], strict=False):
+        with subtests.test(str(point)):
+            trial.kill(point, again_at=70 if turn % 5 == 0 else None, as_of=LATER if turn % 2 else AS_OF)
+
+
+@pytest.mark.parametrize(("kind", "by_smtp"), [("sqlite", True), ("mariadb", False)])
+def test_while_mail_leaves(
+    by_smtp: bool, make_house: MakeHouse, fresh_ledger: FreshLedger, smtp_server: MailServer, subtests: pytest.Subtests
+) -> None:
+    trial = Trial(make_house, fresh_ledger, smtp_server if by_smtp else None)
+    for point in while_mail_leaves(trial.points):
+        with subtests.test(str(point)):
+            trial.kill(point)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_again_and_again_until_it_comes_through(
+    make_house: MakeHouse, fresh_ledger: FreshLedger, smtp_server: MailServer
+) -> None:
+    """Each run gets a little further than the one before it, and is killed."""
+    trial = Trial(make_house, fresh_ledger, smtp_server)
+    with trial.house() as house:
+        for kill_at in count(8, 11):
+            ended = bill_in_child(house, kill_at=kill_at)
+            if not ended.killed:
+                break
+        assert ended.success
+        assert house.outcome() == trial.undisturbed
+        assert handed_off(house) == trial.bytes
+        assert set(trial.mails_of(house)) == set(trial.mails)
+
+
+def test_the_journal_is_told_of_every_door(house: House, tmp_path: Path) -> None:
+    """What is not watched is not killed: the points must name all that a run leaves behind."""
+    ended = bill_in_child(house)
+    renamed = {point.what for point in ended.points if point.kind == "rename" and point.side == "after"}
+    left = {str(path.relative_to(house.home)) for path in house.visible_files("handoff", "outbox", "storage")}
+    assert left <= renamed
+    commits = [point.what for point in ended.points if point.kind == "commit" and point.side == "after"]
+    assert set(commits) == {
+        "seed_prices", "start_run", "record_freeze", "commit_decision", "note", "commit_handoff", "begin", "accepted", "end_run",
+    }  # fmt: skip
+    assert [point.what for point in ended.points if point.kind == "mail" and point.side == "after"] == [
+        "held_back",
+        "handoff",
+    ]
