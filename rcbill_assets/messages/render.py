@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined, TemplateError
 from jinja2.loaders import BaseLoader
 
 from rcbill_assets.errors import SettingsError
@@ -20,6 +20,8 @@ class Templates:
     """The house's templates, with a site's own before them."""
 
     def __init__(self, own: Path | None = None) -> None:
+        if own is not None and not own.is_dir():
+            raise SettingsError(f"The folder of templates, {own}, is not there: mend [places] templates.")
         loaders: list[BaseLoader] = [FileSystemLoader(own)] if own is not None else []
         loaders.append(PackageLoader("rcbill_assets.messages"))
         # Plain text: nothing is escaped, and what a template does not know is an error instead of a hole in a mail.
@@ -31,7 +33,10 @@ class Templates:
 
     def render(self, name: str, **values: Any) -> tuple[str, str]:
         """Return subject and text of a template (its name without `.txt.j2`)."""
-        text = self._environment.get_template(f"{name}.txt.j2").render(**values)
+        try:
+            text = self._environment.get_template(f"{name}.txt.j2").render(**values)
+        except (TemplateError, UnicodeDecodeError) as error:
+            raise SettingsError(f"The template {name}.txt.j2 cannot be filled ({error}): mend it.") from None
         head, _, body = text.partition("\n")
         if not head.startswith("Subject: "):
             raise SettingsError(f"The first line of the template {name}.txt.j2 must be `Subject: ...`.")

@@ -65,8 +65,7 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
     for name, column in source.schema.columns.items():
         kind = kind_of(column)
         typed[name], unreadable = _read_column(raw[name], kind, zone)
-        if unreadable is not None and unreadable.any():
-            failures.append(_failures(name, raw.loc[unreadable, name], _UNREADABLE[kind]))
+        failures += [_failures(name, raw.loc[rows, name], why) for why, rows in unreadable.items() if rows.any()]
     frame = pd.DataFrame(typed, index=raw.index)
     failures += _broken_rules(frame, source)
     rejects = _rejects(frame, raw, source, failures)
@@ -78,27 +77,41 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
     return frame.reset_index(drop=True), rejects
 
 
-def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, pd.Series | None]:
-    """Return a column's typed values, and which of its values could not be read (None when all could)."""
+def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, dict[str, pd.Series]]:
+    """Return a column's typed values, and why -> which of its values could not be read."""
     if kind == "whole":
-        if pd.api.types.is_integer_dtype(raw.dtype):
-            return raw.astype("Int64"), None
-        present = raw if pd.api.types.is_float_dtype(raw.dtype) else blank_to_missing(raw)
-        numbers = pd.to_numeric(present, errors="coerce").astype("Float64")
-        readable = (numbers == numbers.round()).fillna(False)
-        return numbers.where(readable).astype("Int64"), present.notna() & ~readable
+        return _read_whole(raw)
     if kind == "instant":
-        if pd.api.types.is_datetime64_any_dtype(raw.dtype):
-            return localize(raw, zone).astype(UTC_TIME), None
+        return _read_instants(raw, zone)
+    return blank_to_missing(raw), {}
+
+
+def _read_whole(raw: pd.Series) -> tuple[pd.Series, dict[str, pd.Series]]:
+    if pd.api.types.is_integer_dtype(raw.dtype):
+        return raw.astype("Int64"), {}
+    present = raw if pd.api.types.is_float_dtype(raw.dtype) else blank_to_missing(raw)
+    numbers = pd.to_numeric(present, errors="coerce").astype("Float64")
+    # Beyond 2**53 a double no longer tells one number from the next.
+    readable = ((numbers == numbers.round()) & (numbers.abs() < LARGEST_WHOLE)).fillna(False)
+    return numbers.where(readable).astype("Int64"), {"is not a whole number": present.notna() & ~readable}
+
+
+def _read_instants(raw: pd.Series, zone: ZoneInfo) -> tuple[pd.Series, dict[str, pd.Series]]:
+    if pd.api.types.is_datetime64_any_dtype(raw.dtype):
+        times, unreadable = raw.astype("datetime64[us]"), pd.Series(False, index=raw.index)
+    else:
         present = blank_to_missing(raw)
-        times = pd.to_datetime(present, errors="coerce", format="ISO8601")
-        if times.dt.tz is not None:
-            times = times.dt.tz_convert(zone).dt.tz_localize(None)
-        return localize(times, zone).astype(UTC_TIME), present.notna() & times.isna()
-    return blank_to_missing(raw), None
-
-
-_UNREADABLE = {"whole": "is not a whole number", "instant": "is not a time"}
+        # Its shape is looked at first: pandas reads `now`, `2020` and plain numbers as times too.
+        shaped = present.where(present.str.strip().str.fullmatch(_TIME).fillna(False))
+        with_offset = shaped.str.fullmatch(_WITH_OFFSET).fillna(False)
+        times = pd.to_datetime(shaped.mask(with_offset), errors="coerce", format="ISO8601").astype("datetime64[us]")
+        if with_offset.any():
+            aware = pd.to_datetime(shaped[with_offset], errors="coerce", format="ISO8601", utc=True)
+            times[with_offset] = aware.dt.tz_convert(zone).dt.tz_localize(None).astype("datetime64[us]")
+        unreadable = present.notna() & times.isna()
+    outside = times.notna() & ~times.dt.year.between(FIRST_YEAR, LAST_YEAR)
+    instants = localize(times.mask(outside), zone).astype(UTC_TIME)
+    return instants, {"is not a time": unreadable, f"is not of the years {FIRST_YEAR} to {LAST_YEAR}": outside}
 
 
 def _failures(column: str, values: pd.Series, why: str) -> pd.DataFrame:

@@ -150,7 +150,8 @@ def billed_by(runs: Callable[[date], bool], of: Decade) -> Counter[tuple[str, st
     return ledger
 
 
-@pytest.mark.parametrize("zone", ZONES)
+# A zone's decade is decided once: its tests stay with one worker.
+@pytest.mark.parametrize("zone", [pytest.param(zone, marks=pytest.mark.xdist_group(zone)) for zone in ZONES])
 class TestTheDecade:
     @pytest.mark.parametrize(
         "runs",

@@ -10,8 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rcbill_assets.ledger.engine import make_engine
-
 Row = Mapping[str, Any]
 
 CASES = Path(os.environ.get("RCBILL_PEER_CASES", Path(__file__).parents[4] / "shared" / "peer_cases"))
@@ -100,8 +98,8 @@ def make_peer(
         "service_type": types,
         **(others or {}),
     }
-    engine = make_engine(url, "the peer's database")
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
         for name, rows in tables.items():
             columns = [column for column in dict.fromkeys(key for row in rows for key in row) if column not in without]
             table = sa.Table(name, sa.MetaData(), *(sa.Column(column, _type(column)) for column in columns))
@@ -116,19 +114,19 @@ def make_peer(
 
 def change_peer(url: str, item_id: float, **values: Any) -> None:
     """Change an item as the peer's own jobs do."""
-    engine = make_engine(url, "the peer's database")
+    engine = sa.create_engine(url)
     columns = {name: sa.literal(value, _type(name)) for name, value in values.items()}
     table = sa.table("invoice_line_item", sa.column("id"), *(sa.column(name, _type(name)) for name in values))
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with engine.begin() as connection:
         connection.execute(sa.update(table).where(table.c.id == item_id).values(columns))
     engine.dispose()
 
 
 def add_to_peer(url: str, *items: Row) -> None:
     """Add items, as usual (ITEM) but for what they name."""
-    engine = make_engine(url, "the peer's database")
+    engine = sa.create_engine(url)
     table = sa.table("invoice_line_item", *(sa.column(name, _type(name)) for name in ITEM))
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    with engine.begin() as connection:
         connection.execute(sa.insert(table), [{**ITEM, **item} for item in items])
     engine.dispose()
 
