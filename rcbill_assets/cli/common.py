@@ -45,4 +45,4 @@ def who_is_it(who: str | None) -> str:
 
 def show(frame: pd.DataFrame) -> None:
     """Print a frame for people."""
-    print("nothing" if frame.empty else frame.fillna("").to_string(index=False))
+    print("nothing" if frame.empty else frame.astype(object).where(frame.notna(), "").to_string(index=False))

@@ -302,24 +302,18 @@ class Months:
     # Runs --------------------------------------------------------------------------------------------------------
 
     def start_run(self, run_id: str, job: str, month: BillingMonth, mode: str, as_of: datetime, now: datetime) -> None:
-        """Record that a run has begun; nothing when it is recorded already."""
-
-        def start(connection: Connection) -> None:
-            if connection.scalar(sa.select(t.runs.c.run_id).where(t.runs.c.run_id == run_id)):
-                return
-            connection.execute(
-                t.runs.insert(),
-                {
-                    "run_id": run_id,
-                    "job": job,
-                    "billing_month": str(month),
-                    "mode": mode,
-                    "as_of": as_of,
-                    "started_at": now,
-                },
-            )
-
-        self.ledger.write(start)
+        """Record that a run has begun; nothing when it is recorded already. A run has one process, so nobody is first."""
+        if self.run(run_id):
+            return
+        row = {
+            "run_id": run_id,
+            "job": job,
+            "billing_month": str(month),
+            "mode": mode,
+            "as_of": as_of,
+            "started_at": now,
+        }
+        self.ledger.write(lambda connection: connection.execute(t.runs.insert(), row))
 
     def note(self, run_id: str, facts: Mapping[str, Any]) -> None:
         """Add numbers to what is told of a run."""

@@ -112,6 +112,8 @@ class Outbox:
             people = connection.execute(
                 sa.select(t.outbox_recipients).where(t.outbox_recipients.c.outbox_id == outbox_id)
             ).all()
+            # The key's recipient first: the Message-ID follows from it. The others in one order on every try.
+            people = sorted(people, key=lambda person: (person.address.strip().lower() != row.recipient, person.address))
             files = connection.execute(
                 sa.select(t.outbox_attachments)
                 .where(t.outbox_attachments.c.outbox_id == outbox_id)
@@ -239,10 +241,15 @@ def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: da
         .where(later.c.line_item_id == newest.c.line_item_id, later.c.number > newest.c.number)
         .exists()
     )
+    # A draft without a study id left with its service instance's (state.drafts_to_hand_off): its event keeps that.
+    instances, lines = t.service_instances, t.line_items
+    study_id = sa.case((lines.c.study_id.is_(None), instances.c.study_id)).label("study_id")
     query = (
-        sa.select(newest.c.line_item_id, newest.c.number, newest.c.status)
+        sa.select(newest.c.line_item_id, newest.c.number, newest.c.status, study_id)
         .select_from(t.handoff_lines)
         .join(newest, newest.c.line_item_id == t.handoff_lines.c.line_item_id)
+        .join(lines, lines.c.id == newest.c.line_item_id)
+        .join(instances, instances.c.service_instance_id == lines.c.service_instance_id)
         .where(t.handoff_lines.c.handoff_id == recorded.handoff_id, newest.c.status == "draft", is_newest)
     )
     events = [
@@ -253,6 +260,7 @@ def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: da
             "prior_status": status,
             "status": "sent",
             "kind": "sent",
+            "study_id": study_id_then,
             "sender": recorded.message.sender,
             "recipient": recorded.message.to[0],
             "at": now,
@@ -260,7 +268,7 @@ def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: da
             "why": "The mail server accepted the hand-off.",
             "source": run_id,
         }
-        for line_item_id, number, status in connection.execute(query)
+        for line_item_id, number, status, study_id_then in connection.execute(query)
     ]
     if events:
         connection.execute(t.line_item_events.insert(), events)

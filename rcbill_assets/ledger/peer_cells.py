@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Hashable
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from zoneinfo import ZoneInfo
 
@@ -16,8 +17,10 @@ import pandas as pd
 from rcbill_assets.calendar import localize
 from rcbill_assets.money import CENT, QUANTITY, RATE, exact
 from rcbill_assets.schemas.columns import UTC_TIME
+from rcbill_assets.schemas.intake import FIRST_YEAR, LAST_YEAR
 from rcbill_assets.text import blank_to_missing
 
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?")
 _WHOLE_WITH_POINT = re.compile(r"(\d+)\.0+")
 
 # Readers: cells as the database gives them -> values, and for each why it is a problem (missing: none).
@@ -106,18 +109,35 @@ def _times(cells: pd.Series, zone: ZoneInfo) -> _Read:
     return localize(naive, zone).astype(UTC_TIME), why
 
 
-def _naive_times(cells: pd.Series, zone: ZoneInfo) -> tuple[pd.Series, pd.Series]:
-    text = blank_to_missing(_by_value(cells, lambda value: (None if value is None else str(value), None))[0])
-    times = pd.to_datetime(text, errors="coerce", format="ISO8601")
-    if times.dt.tz is not None:
-        times = times.dt.tz_convert(zone).dt.tz_localize(None)
-    why = pd.Series(pd.NA, index=cells.index, dtype="string").mask(text.notna() & times.isna(), "is not a time")
-    return times.astype("datetime64[us]"), why
-
-
 def _days(cells: pd.Series, zone: ZoneInfo) -> _Read:
     times, why = _naive_times(cells, zone)
     return times.dt.date.astype(object).where(times.notna(), None), why
+
+
+def _naive_times(cells: pd.Series, zone: ZoneInfo) -> _Read:
+    """Return times as the site's clock shows them; one that names its offset is brought there."""
+
+    def read(value: object) -> tuple[object, str | None]:
+        moment = value if isinstance(value, datetime) else None
+        if moment is None:
+            text = "" if value is None else _as_written(value).strip()
+            if not text:
+                return None, None
+            try:
+                # Its shape is looked at first: Python reads week numbers as times too.
+                moment = datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+            except ValueError:
+                moment = None
+        if moment is None:
+            return None, "is not a time"
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(zone).replace(tzinfo=None)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            return None, f"is not of the years {FIRST_YEAR} to {LAST_YEAR}"
+        return moment, None
+
+    values, why = _by_value(cells, read)
+    return values.astype("datetime64[us]"), why
 
 
 READERS: dict[str, Callable[[pd.Series, ZoneInfo], _Read]] = {

@@ -163,9 +163,8 @@ class _Import:
         listed_there = table[~table["service_instance_id"].isin(known.index)]
         added = pd.concat([listed_there[list(made.columns)], made], ignore_index=True)
         _insert(self.connection, t.service_instances, added, created_at=self.now, source=self.source)
-        conflicts = self._follow_instances(
-            table.set_index("service_instance_id").join(known, rsuffix="_here", how="inner")
-        )
+        both = table.merge(known, on="service_instance_id", suffixes=("", "_here")).set_index("service_instance_id")
+        conflicts = self._follow_instances(both)
         return {"added": len(added), "made": len(made)}, conflicts
 
     def _follow_instances(self, both: pd.DataFrame) -> pd.DataFrame:

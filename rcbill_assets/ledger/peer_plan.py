@@ -16,13 +16,17 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, days_before
-from rcbill_assets.ledger.peer_views import NO_REASON, OWN_IDS_FROM
 from rcbill_assets.money import ZERO, amounts
 from rcbill_assets.schemas.intake import QUOTED
 from rcbill_assets.statuses import CANCELED, DRAFT, INVOICED, MOVES, PAID, SENT, STATUSES, UNRECONCILED
 from rcbill_assets.text import first_present
 
 ITEMS, INSTANCES, TYPES = TABLES = ("invoice_line_item", "service_instance", "service_type")
+# An imported item keeps the peer's id; ours are counted from here on, so that the two never meet. The import places no
+# item with an id as high as this.
+OWN_IDS_FROM = 1_000_000_000
+# What an imported line has for a reason where the peer has none: the ledger wants one, the views give nothing back.
+NO_REASON = "not recorded"
 # What the ledger's keys have room for; an instance's id with the `-R12` of a billing id behind it.
 LONGEST = {"service_code": 16, "service_instance_id": 180, "identifier": 191, "study_id": 64}
 LONGEST_NUMBER = 128

@@ -24,6 +24,7 @@ SHOWN_ROWS = 20
 TOTALS = (
     "service_code", "status", "peer_items", "peer_amount", "not_placed_items", "not_placed_amount", "ledger_items",
     "ledger_amount", "paid", "credited", "open", "difference",
+    "differing_items",
 )  # fmt: skip
 LISTED = ("table", "key", "column", "value", "why")
 TO_DECIDE = ("peer_id", "billing_id", "billing_month", "status", "amount", "since", "why")
@@ -34,8 +35,9 @@ class AdoptReport:
     """The outcome of one import.
 
     `totals` has a row per service and status of the peer's; `difference` is what its amounts exceed the ledger's and
-    those not placed by. `not_placed`, `conflicts` and `notes` (placed, but worth a look) name table, key, column,
-    value and why; `to_decide` are the imported items that a person has to decide on.
+    those not placed by, `differing_items` how many items have another amount in the ledger. `not_placed`, `conflicts`
+    and `notes` (placed, but worth a look) name table, key, column, value and why; `to_decide` are the imported items
+    that a person has to decide on.
     """
 
     where: str
@@ -55,8 +57,8 @@ class AdoptReport:
 
     @property
     def agrees(self) -> bool:
-        """Whether the peer's sum of every status is the ledger's, to the cent."""
-        return not self.totals["difference"].map(bool).any()
+        """Whether every item that has a place, and so the sum of every status, is the peer's to the cent."""
+        return not self.totals[["difference", "differing_items"]].map(bool).any(axis=None)
 
     def toml(self) -> str:
         """Return the `first_billing_month` of each service as it goes into the site's settings.
@@ -140,7 +142,8 @@ def totals(items: pd.DataFrame, not_placed: pd.Series, ledger: pd.DataFrame) -> 
         peer_amount, left_amount = _sum(group["amount"]), _sum(left["amount"])
         billed, paid, credited = (_sum(placed[name]) for name in ("billed", "paid", "credited"))
         row = (code, status, len(group), peer_amount, len(left), left_amount, len(placed), billed, paid, credited)
-        rows.append((*row, billed - paid - credited, peer_amount - left_amount - billed))
+        differing = int((placed["amount"] != placed["billed"]).sum())
+        rows.append((*row, billed - paid - credited, peer_amount - left_amount - billed, differing))
     return pd.DataFrame(rows, columns=list(TOTALS), dtype=object)
 
 

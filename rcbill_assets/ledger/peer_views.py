@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from rcbill_assets.ledger.peer_plan import NO_REASON, OWN_IDS_FROM
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.tables import line_item_events, line_items, service_instances
 from rcbill_assets.ledger.types import UtcDateTime
@@ -22,13 +23,8 @@ from rcbill_assets.statuses import CANCELED, DRAFT, SENT
 ITEMS_VIEW = "invoice_line_item"
 COMMUNICATIONS_VIEW = "invoice_line_item_communications"
 
-# An imported item keeps the peer's id; ours are counted from here on, so that the two never meet. The import places no
-# item with an id as high as this.
-OWN_IDS_FROM = 1_000_000_000
 # The peer's column is a VARCHAR(255).
 COMMENTS_LENGTH = 255
-# What an imported line has for a reason where the peer has none: the ledger wants one, the views give nothing back.
-NO_REASON = "not recorded"
 
 # The peer's columns in its order, each with the name of what it shows.
 PEER_COLUMNS = {

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from rcbill_assets.ledger.tables import CHANGEABLE, credits, handoff_lines, line_item_events, line_items, payments
+from rcbill_assets.ledger.tables import (
+    CHANGEABLE,
+    credits,
+    handoff_lines,
+    line_item_events,
+    line_items,
+    payments,
+    service_instances,
+)
 from rcbill_assets.ledger.types import Money
 from rcbill_assets.statuses import SENT
 
@@ -100,10 +108,15 @@ def drafts_to_hand_off(billing_month: str) -> sa.Select[tuple[object, ...]]:
     """Return the select of the drafts that leave with a month's hand-off.
 
     That month's lines, and corrections made since (reversals, adjustments) of that month or an older one. Drafts that a
-    person has to decide on belong to no hand-off (DOMAIN.md section 2, import).
+    person has to decide on belong to no hand-off (DOMAIN.md section 2, import). A draft without a study id takes its
+    service instance's (section 5); when it is sent, its event keeps that.
     """
     state = line_item_state().subquery("state")
-    return sa.select(state).where(
+    instances = service_instances
+    study_id = sa.func.coalesce(state.c.study_id, instances.c.study_id).label("study_id")
+    columns = [study_id if column.name == "study_id" else column for column in state.c]
+    joined = state.join(instances, instances.c.service_instance_id == state.c.service_instance_id)
+    return sa.select(*columns).select_from(joined).where(
         state.c.status == "draft",
         state.c.to_decide == sa.false(),
         state.c.handoff_id.is_(None),

@@ -5,6 +5,7 @@ What belongs here: the mail's bytes, and what the server says of them. When and 
 
 from __future__ import annotations
 
+import hashlib
 import smtplib
 import ssl
 from collections.abc import Mapping
@@ -47,9 +48,10 @@ def as_mail(message: Message) -> EmailMessage:
     for file in message.attachments:
         main, _, sub = file.media_type.partition("/")
         mail.add_attachment(file.content, maintype=main, subtype=sub, filename=file.file_name)
-    # A boundary that follows from the message: a random one would make every try another mail.
+    # A boundary that follows from the message: a random one would make every try another mail. No text can hold the
+    # hash of itself, so none can end its part.
     if mail.is_multipart():
-        mail.set_boundary("=_" + message.message_id.strip("<>").partition("@")[0])
+        mail.set_boundary("=_rcbill." + hashlib.sha256(f"{message.message_id}{message.body}".encode()).hexdigest()[:40])
     return mail
 
 

@@ -1,1 +1,1 @@
-"""What is decided: frames and values in, frames out. No database, clock, environment, network or Dagster."""
+"""What is decided: frames and values in, frames out. No database, clock, environment, network or Dagster. Pure."""

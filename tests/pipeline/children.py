@@ -35,7 +35,7 @@ class Order:
     as_of: str
     month: str
     journal: Path
-    kill_at: int | None
+    kill_at: int | str | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Child:
         *,
         month: str = MONTH,
         as_of: str = AS_OF,
-        kill_at: int | None = None,
+        kill_at: int | str | None = None,
         gate: Barrier | None = None,
         name: str = "run",
     ) -> None:

@@ -148,7 +148,12 @@ class House:
     # Running -----------------------------------------------------------------------------------------------------
 
     def bill(
-        self, month: str = MONTH, as_of: str | None = AS_OF, *, tags: Mapping[str, str] | None = None, site: Site | None = None
+        self,
+        month: str = MONTH,
+        as_of: str | None = AS_OF,
+        *,
+        tags: Mapping[str, str] | None = None,
+        site: Site | None = None,
     ) -> Run:
         """Run monthly_billing for a month in this process."""
         site = site or self.site
@@ -327,9 +332,7 @@ class House:
             freeze = Freeze(month, 1, "0" * 64, datetime(2024, 1, 1, tzinfo=UTC), decided=False)
             site.months.record_freeze(freeze, "history", freeze.as_of)
             lines = past_lines(month, count)
-            site.months.commit_decision(
-                freeze, lines, lines, pd.DataFrame(), [], run_id="history", now=freeze.as_of
-            )
+            site.months.commit_decision(freeze, lines, lines, pd.DataFrame(), [], run_id="history", now=freeze.as_of)
 
 
 def _tuples(frame: pd.DataFrame) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import os
 import signal
 import smtplib
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,26 +40,33 @@ class Point:
         number, side, kind, what = line.split(" ", 3)
         return cls(int(number), side, kind, what)
 
+    @property
+    def name(self) -> str:
+        """What it is called in every run, whatever was done before."""
+        return f"{self.side} {self.kind} {self.what}"
+
     def __str__(self) -> str:
-        return f"{self.number} {self.side} {self.kind} {self.what}"
+        return f"{self.number} {self.name}"
 
 
 class Reaper:
-    """Writes down each point that the run of a site passes, and kills the process at one of them."""
+    """Writes down each point that the run of a site passes, and kills the process at one: by its number, or its name."""
 
-    def __init__(self, site: Site, journal: Path, kill_at: int | None) -> None:
+    def __init__(self, site: Site, journal: Path, kill_at: int | str | None) -> None:
         self._home = str(site.settings.home.resolve()) + os.sep
         self._journal = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._kill_at = kill_at
         self._passed = 0
+        self._commits: Counter[str] = Counter()
         self._watch_commits(site.ledger.engine)
         self._watch_files()
         self._watch_mail(site)
 
     def _pass(self, side: str, kind: str, what: str, last_words: Callable[[], object] | None = None) -> None:
         self._passed += 1
-        os.write(self._journal, f"{Point(self._passed, side, kind, what)}\n".encode())
-        if self._passed == self._kill_at:
+        point = Point(self._passed, side, kind, what)
+        os.write(self._journal, f"{point}\n".encode())
+        if self._kill_at in (point.number, point.name):
             if last_words is not None:
                 last_words()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -83,7 +91,9 @@ class Reaper:
                 commit(connection)
                 return
             writing.clear()
-            self._around("commit", _teller(), lambda: commit(connection))
+            teller = _teller()
+            self._commits[teller] += 1
+            self._around("commit", f"{teller} {self._commits[teller]}", lambda: commit(connection))
 
         setattr(engine.dialect, "do_commit", do_commit)  # noqa: B010 - a plain assignment is none to mypy
 

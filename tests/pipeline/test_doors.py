@@ -87,7 +87,9 @@ class TestFirstBillingMonth:
         assert run.metadata("billing", "inputs")["says"] == says
         assert says in run.log
 
-    def test_while_nobody_has_set_one_nothing_is_billed_and_the_run_says_what_to_set(self, make_house: MakeHouse) -> None:
+    def test_while_nobody_has_set_one_nothing_is_billed_and_the_run_says_what_to_set(
+        self, make_house: MakeHouse
+    ) -> None:
         house = make_house(services={})
         run = house.billed()
         assert nothing_happened(house)

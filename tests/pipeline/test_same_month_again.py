@@ -4,7 +4,13 @@ from rcbill_assets.ledger import tables as t
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.house import HELD_BACK, MONTH, attachment_of
 
-LATER = ("2024-11-05T13:05:00Z", "2024-11-05T13:06:00Z", "2024-11-06T00:00:00Z", "2024-12-05T13:05:00Z", "2027-01-01T00:00:00Z")
+LATER = (
+    "2024-11-05T13:05:00Z",
+    "2024-11-05T13:06:00Z",
+    "2024-11-06T00:00:00Z",
+    "2024-12-05T13:05:00Z",
+    "2027-01-01T00:00:00Z",
+)
 
 
 def test_the_same_month_five_times_is_billed_handed_off_and_mailed_once(ledger_url: str, make_house: MakeHouse) -> None:

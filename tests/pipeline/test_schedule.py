@@ -92,7 +92,12 @@ class TestWhatItAsksFor:
             run = house.billed(str(request.partition_key), None, tags=request.tags)
             assert run.facts["as_of"] == tick
         assert house.requested_months(tick) == []
-        for month, label in (("2024-07", "July"), ("2024-08", "August"), ("2024-09", "September"), ("2024-10", "October")):
+        for month, label in (
+            ("2024-07", "July"),
+            ("2024-08", "August"),
+            ("2024-09", "September"),
+            ("2024-10", "October"),
+        ):
             lines = house.lines(month)
             assert len(lines) > 0
             assert set(lines["month_invoiced"]) == {label}
@@ -110,7 +115,9 @@ class TestAsOf:
         return DagsterInstance.local_temp(str(tmp_path))
 
     @staticmethod
-    def run(instance: DagsterInstance, *, of: DagsterRun | None = None, tags: dict[str, str] | None = None) -> DagsterRun:
+    def run(
+        instance: DagsterInstance, *, of: DagsterRun | None = None, tags: dict[str, str] | None = None
+    ) -> DagsterRun:
         return instance.add_run(
             DagsterRun(
                 "monthly_billing",
@@ -143,7 +150,9 @@ class TestAsOf:
         assert self.tag_of(instance, run) == as_of.isoformat()
         assert resolve_as_of(instance, run, None) == as_of, "the second step of the run takes the same"
 
-    def test_a_retry_takes_that_of_the_run_that_it_retries_and_of_the_first_of_them(self, instance: DagsterInstance) -> None:
+    def test_a_retry_takes_that_of_the_run_that_it_retries_and_of_the_first_of_them(
+        self, instance: DagsterInstance
+    ) -> None:
         first = self.run(instance)
         as_of = resolve_as_of(instance, first, "2024-11-05T13:05:00Z")
         retry = self.run(instance, of=first)

@@ -54,11 +54,11 @@ ITEM = {
     "status": "sent",
     "sender": None,
     "recipient": None,
-    "date_sent": datetime(2026, 9, 5, 8, 5),  # noqa: DTZ001 - the peer's times are naive
+    "date_sent": datetime(2026, 10, 5, 8, 5),  # noqa: DTZ001 - the peer's times are naive
     "date_received": None,
     "script_name": None,
-    "created": datetime(2026, 9, 5, 8, 0),  # noqa: DTZ001
-    "updated": datetime(2026, 9, 5, 8, 5),  # noqa: DTZ001
+    "created": datetime(2026, 10, 5, 8, 0),  # noqa: DTZ001
+    "updated": datetime(2026, 10, 5, 8, 5),  # noqa: DTZ001
 }
 INSTANCE = {
     "service_instance_id": "1-15",
@@ -75,8 +75,8 @@ PAID = {
     "status": "paid",
     "invoice_number": "INV1",
     "je_number": "JE1",
-    "je_posting_date": datetime(2026, 10, 1, 23, 30),  # noqa: DTZ001
-    "updated": datetime(2026, 10, 7, 9, 0),  # noqa: DTZ001
+    "je_posting_date": datetime(2026, 10, 20, 23, 30),  # noqa: DTZ001
+    "updated": datetime(2026, 10, 27, 9, 0),  # noqa: DTZ001
 }
 
 

@@ -33,7 +33,7 @@ def test_everything_is_read_exactly(redcap_url: str) -> None:
     assert (paid["peer_id"], paid["service_code"], paid["identifier"], paid["study_id"]) == (1, "1", "15", "7206")
     assert [str(paid[name]) for name in ("price", "quantity", "amount")] == ["130.0000", "1.000000", "130.00"]
     assert paid["billing_month"] == "2026-08"
-    assert paid["je_posting_date"] == datetime(2026, 10, 2, 3, 30, tzinfo=UTC)
+    assert paid["je_posting_date"] == datetime(2026, 10, 21, 3, 30, tzinfo=UTC)
     assert paid[["pi_email", "title", "crc_number"]].isna().all()
     (problem,) = peer.problems.to_dict("records")
     assert (problem["key"], problem["column"], problem["value"]) == ("2", "amount_due", "43.333333")

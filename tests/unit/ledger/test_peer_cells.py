@@ -95,7 +95,18 @@ def test_times_are_the_sites_and_become_utc() -> None:
 
 
 def test_a_time_that_names_its_offset_is_that_instant() -> None:
-    assert read("time", "2026-07-01T12:00:00Z")[0][0].to_pydatetime() == datetime(2026, 7, 1, 12, tzinfo=UTC)
+    noon = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    values, _ = read("time", "2026-07-01T12:00:00Z", "2026-07-01 14:00:00+02:00", noon, "2026-07-01 08:00:00")
+    assert [value.to_pydatetime() for value in values] == [noon] * 4
+
+
+@pytest.mark.parametrize("cell", ["now", "2026", "20260701", "2026-W27-1", "2026-07-32", "12:00", 20260701.0])
+def test_what_only_resembles_a_time(cell: object) -> None:
+    assert read("time", cell) == ([None], ["is not a time"])
+
+
+def test_a_year_that_cannot_be_meant() -> None:
+    assert read("time", "0202-07-01", "9999-12-31 23:59:59")[1] == ["is not of the years 1900 to 9998"] * 2
 
 
 def test_days() -> None:

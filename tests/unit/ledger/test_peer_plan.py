@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rcbill_assets.ledger import peer_plan as plan
-from rcbill_assets.ledger.peer_views import NO_REASON, OWN_IDS_FROM
+from rcbill_assets.ledger.peer_plan import NO_REASON, OWN_IDS_FROM
 from rcbill_assets.statuses import ALLOWED_MOVES, STATUSES
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)

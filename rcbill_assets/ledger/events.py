@@ -1,0 +1,121 @@
+"""Appending events to line items: the one way in which an item moves or changes (DOMAIN.md section 7, status table).
+
+An event names the one before it. Two writers who both think they are next cannot both be: the database keeps one, and
+the other tries again and sees what the first did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.state import line_item_state
+from rcbill_assets.statuses import ALLOWED_MOVES
+
+# How many ids a single statement names: MariaDB and SQLite both take this many.
+IDS_PER_STATEMENT = 5_000
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does something to an item, why, out of which file or run, and when."""
+
+    who: str
+    why: str
+    source: str
+    at: datetime
+
+    def as_columns(self) -> dict[str, Any]:
+        """Return the columns that events, payments and credits have for it, but for the time."""
+        return {"who": self.who, "why": self.why, "source": self.source}
+
+
+def states_of(connection: Connection, line_item_ids: Iterable[int]) -> pd.DataFrame:
+    """Return line items as they are now, one row each, in the order of their ids."""
+    ids = sorted({int(id_) for id_ in line_item_ids})
+    rows: list[Any] = []
+    names: list[str] = []
+    for start in range(0, max(len(ids), 1), IDS_PER_STATEMENT):
+        some = ids[start : start + IDS_PER_STATEMENT]
+        result = connection.execute(line_item_state().where(t.line_items.c.id.in_(some)).order_by(t.line_items.c.id))
+        names = list(result.keys())
+        rows += result.all()
+    return pd.DataFrame(rows, columns=names)
+
+
+def append_events(
+    connection: Connection,
+    items: pd.DataFrame,
+    *,
+    kind: str,
+    status: str | None,
+    by: By,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one event to each item (`id`, `status`, `event_number`, `billing_id`, `billing_month` as they are now).
+
+    `status` None keeps each item's. LedgerError names the first item that may not move so; nothing is written then.
+    """
+    if status is not None:
+        for item in items.itertuples():
+            if item.status != status and (item.status, status) not in ALLOWED_MOVES:
+                raise LedgerError(
+                    f"{item.billing_id} of {item.billing_month} is {item.status} and cannot become {status}."
+                    + (" Correct it by a reversal and a new line." if item.status in {"paid", "canceled"} else "")
+                )
+    if items.empty:
+        return
+    now = items[["id", "event_number", "status"]].astype(object)
+    connection.execute(
+        t.line_item_events.insert(),
+        [
+            {
+                "line_item_id": id_,
+                "number": number + 1,
+                "prior_number": number,
+                "prior_status": before,
+                "status": status or before,
+                "kind": kind,
+                "at": by.at,
+                **by.as_columns(),
+                **(facts or {}),
+            }
+            for id_, number, before in now.to_numpy().tolist()
+        ],
+    )
+
+
+def credit_open_amounts(connection: Connection, items: pd.DataFrame, *, reason: str, by: By) -> None:
+    """Credit what is open of each item (`id`, `open`); an item with nothing open gets no credit."""
+    owing = items.loc[items["open"] != 0, ["id", "open"]].astype(object).to_numpy().tolist()
+    if not owing:
+        return
+    query = (
+        sa.select(t.credits.c.line_item_id, sa.func.max(t.credits.c.number))
+        .where(t.credits.c.line_item_id.in_([id_ for id_, _ in owing]))
+        .group_by(t.credits.c.line_item_id)
+    )
+    newest: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
+    connection.execute(
+        t.credits.insert(),
+        [
+            {
+                "line_item_id": id_,
+                "number": newest.get(id_, 0) + 1,
+                "amount": still_open,
+                "reason": reason,
+                "credited_on": by.at.date(),
+                "recorded_at": by.at,
+                **by.as_columns(),
+            }
+            for id_, still_open in owing
+        ],
+    )
