@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
+from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.peer_plan import NO_REASON, OWN_IDS_FROM
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.tables import line_item_events, line_items, service_instances
@@ -88,6 +89,16 @@ def drop_peer_views(connection: Connection) -> None:
     """Take the views away: a table that a view reads cannot be altered at will (PostgreSQL, SQLite)."""
     for name in (COMMUNICATIONS_VIEW, ITEMS_VIEW):
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+
+
+def require_own_database(connection: Connection) -> None:
+    """LedgerError when the database holds the peer's own tables: it is never changed, and its names are the views'."""
+    tables = sorted({ITEMS_VIEW, COMMUNICATIONS_VIEW} & set(sa.inspect(connection).get_table_names()))
+    if tables:
+        raise LedgerError(
+            f"The billing ledger cannot live in the old system's database, which has the table {tables[0]}: give it one "
+            "of its own and import the old one with `rcbill adopt --from URL`."
+        )
 
 
 def items_query(dialect: Dialect) -> sa.Select[Any]:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
-from rcbill_assets.ledger.peer_views import make_peer_views
+from rcbill_assets.ledger.peer_views import make_peer_views, require_own_database
 from rcbill_assets.ledger.tables import INSERT_ONLY
 
 VERSION_TABLE = "rcbill_schema_version"
@@ -56,6 +56,7 @@ def upgrade(engine: Engine) -> list[str]:
             ) from None
     with explained("the billing ledger", engine.url), engine.connect().execution_options(writes=True) as connection:
         with connection.begin():
+            require_own_database(connection)
             command.upgrade(_config(connection), "head")
         with connection.begin():
             missing = _make_triggers(connection)

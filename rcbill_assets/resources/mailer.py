@@ -9,6 +9,7 @@ import hashlib
 import smtplib
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -94,8 +95,11 @@ class SmtpServer:
         mail = as_mail(message)
         everybody = [*message.to, *message.cc]
         try:
-            with self._connect() as server:
+            server = self._connect()
+            try:
                 refused = server.send_message(mail, from_addr=message.sender, to_addrs=everybody)
+            finally:
+                _leave(server)
         except smtplib.SMTPRecipientsRefused as error:
             self._raise_for(error.recipients)
             raise AssertionError("unreachable: the line above raises") from None
@@ -125,10 +129,14 @@ class SmtpServer:
             )
         else:
             server = smtplib.SMTP(chosen.smtp_host, chosen.smtp_port, timeout=chosen.smtp_timeout_seconds)
-        if chosen.smtp_security == "starttls":
-            server.starttls(context=context)
-        if chosen.smtp_username:
-            server.login(chosen.smtp_username, self._password or "")
+        try:
+            if chosen.smtp_security == "starttls":
+                server.starttls(context=context)
+            if chosen.smtp_username:
+                server.login(chosen.smtp_username, self._password or "")
+        except BaseException:
+            _leave(server)
+            raise
         return server
 
     def _raise_for(self, recipients: Mapping[str, tuple[int, bytes]]) -> None:
@@ -140,3 +148,10 @@ class SmtpServer:
     def _clean(self, text: bytes | str) -> str:
         plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         return without_secrets(" ".join(plain.split()), (self._password or "",))
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    """End the conversation. What the server says to that changes nothing: the mail is taken, or is not, by now."""
+    with suppress(smtplib.SMTPException, OSError):
+        server.quit()
+    server.close()

@@ -6,12 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.ledger.store import Ledger
-from tests.pipeline.house import PROJECTS, TODAY, ZONE, House
+from tests.pipeline.house import PROJECTS, TODAY, ZONE, House, does_not_wait_for_the_disk
 
 MakeHouse = Callable[..., House]
+
+
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Nobody waits for the disk: no test pulls the plug."""
+    monkeypatch.setattr("os.fsync", lambda _file: None)
+    event.listen(Engine, "connect", does_not_wait_for_the_disk)
+    yield
+    event.remove(Engine, "connect", does_not_wait_for_the_disk)
 
 
 @pytest.fixture(scope="session")

@@ -229,6 +229,13 @@ class House:
         with closing(sqlite3.connect(self.redcap_file)) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
+    def redcap_copy(self, table: str, where: str, **changed: Any) -> None:
+        """Add a row to one of REDCap's tables, as another one is but for what is changed."""
+        columns = [row[1] for row in self.redcap(f"PRAGMA table_info({table})")]
+        values = ", ".join("?" if name in changed else name for name in columns)
+        given = [changed[name] for name in columns if name in changed]
+        self.redcap(f"INSERT INTO {table} SELECT {values} FROM {table} WHERE {where}", *given)  # noqa: S608 - our own
+
     # What became of it -------------------------------------------------------------------------------------------
 
     def rows(self, table: sa.Table) -> pd.DataFrame:
@@ -323,7 +330,7 @@ class House:
 
     # History -----------------------------------------------------------------------------------------------------
 
-    def history(self, counts: Mapping[str, int]) -> None:
+    def history(self, counts: Mapping[str, int], fee: Decimal = FEE) -> None:
         """Bill months in the past: month -> how many lines, of projects that REDCap does not know."""
         site = self.eye
         site.ledger.seed_prices(_services(), datetime(2019, 1, 1, tzinfo=UTC))
@@ -331,7 +338,7 @@ class House:
             month = BillingMonth.parse(key)
             freeze = Freeze(month, 1, "0" * 64, datetime(2024, 1, 1, tzinfo=UTC), decided=False)
             site.months.record_freeze(freeze, "history", freeze.as_of)
-            lines = past_lines(month, count)
+            lines = past_lines(month, count, fee)
             site.months.commit_decision(freeze, lines, lines, pd.DataFrame(), [], run_id="history", now=freeze.as_of)
 
 
@@ -354,7 +361,7 @@ def _facts(site: Site, run_id: str) -> dict[str, Any]:
     return {}
 
 
-def past_lines(month: BillingMonth, count: int) -> pd.DataFrame:
+def past_lines(month: BillingMonth, count: int, fee: Decimal) -> pd.DataFrame:
     """Lines of a month for projects from 900,001 on."""
     identifier = pd.Series([str(900_001 + number) for number in range(count)], dtype="string")
     return as_line_items(
@@ -370,13 +377,19 @@ def past_lines(month: BillingMonth, count: int) -> pd.DataFrame:
             "period_end": month.last_day,
             "fiscal_year": month.fiscal_year(7),
             "month_invoiced": month.label,
-            "price": FEE,
+            "price": fee,
             "quantity": Decimal(1),
-            "amount": FEE,
+            "amount": fee,
             "name_of_service": "Consulting",
             "reason": "new_item",
         },
     )
+
+
+def does_not_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """Make SQLite as quick as the servers of the tests: what is written outlives the process, not the machine."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 # Dagster wants to find a job again by a function's name; here is the site that the function makes the job of.

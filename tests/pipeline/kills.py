@@ -50,7 +50,7 @@ class Point:
 
 
 class Reaper:
-    """Writes down each point that the run of a site passes, and kills the process at one: by its number, or its name."""
+    """Writes down each point that the run of a site passes, and kills the process at one, by its number or its name."""
 
     def __init__(self, site: Site, journal: Path, kill_at: int | str | None) -> None:
         self._home = str(site.settings.home.resolve()) + os.sep
@@ -101,7 +101,7 @@ class Reaper:
         fsync, replace, rename = os.fsync, os.replace, os.rename
 
         def watched_fsync(file: int) -> None:
-            path = os.readlink(f"/proc/self/fd/{file}")
+            path = str(Path(f"/proc/self/fd/{file}").readlink())
             if not path.startswith(self._home):
                 fsync(file)
                 return

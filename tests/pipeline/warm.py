@@ -1,12 +1,19 @@
 """Imported once by the server of processes: imports everything, and bills once, so that what is forked is warm."""
 
 import gc
+import os
 import tempfile
 import warnings
 from pathlib import Path
 
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
 from rcbill_assets.demo.redcap_site import make_site, write_site
-from tests.pipeline.house import PROJECTS, TODAY, ZONE, House
+from tests.pipeline.house import PROJECTS, TODAY, ZONE, House, does_not_wait_for_the_disk
+
+event.listen(Engine, "connect", does_not_wait_for_the_disk)
+setattr(os, "fsync", lambda _file: None)  # noqa: B010 - a plain assignment is none to mypy
 
 with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
     warnings.simplefilter("ignore")

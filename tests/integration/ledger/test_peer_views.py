@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.peer_import import adopt, read_peer
 from rcbill_assets.ledger.peer_plan import OWN_IDS_FROM
@@ -235,7 +236,7 @@ def test_imported_items_keep_their_ids_and_ours_are_others(ledger: Ledger, tmp_p
 
 def test_an_imported_item_comes_back_as_the_peer_has_it(ledger: Ledger, tmp_path: Path) -> None:
     received = datetime(2026, 10, 25, 7, 0)  # noqa: DTZ001 - the peer's times are naive
-    full = {
+    full: Row = {
         name: name for name, value in ITEM.items() if value is None and name not in PAID and name != "date_received"
     }
     full |= {**PAID, "crc_number": 7.0, "date_received": received, "sender": "a@example.org", "reason": None}
@@ -293,3 +294,12 @@ def test_views_are_made_anew_and_taken_away(ledger: Ledger) -> None:
     assert not sa.inspect(ledger.engine).get_view_names()
     ledger.write(make_peer_views)
     assert len(view(ledger)) == 1
+
+
+def test_the_peers_own_database_is_no_place_for_a_ledger(redcap_url: str) -> None:
+    make_peer(redcap_url, {})
+    ledger = Ledger(redcap_url)
+    with pytest.raises(LedgerError, match="cannot live in the old system's database, which has the table invoice_line"):
+        ledger.upgrade()
+    assert len(sa.inspect(ledger.engine).get_table_names()) == 3
+    ledger.engine.dispose()

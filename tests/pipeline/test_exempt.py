@@ -1,0 +1,89 @@
+"""Who has another contract is not billed while it holds."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from rcbill_assets.ledger.desk import Desk
+from tests.pipeline.conftest import MakeHouse
+from tests.pipeline.house import House
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+AS_OF = datetime(2024, 11, 5, 13, 5, tzinfo=UTC)
+
+
+def exempt(
+    house: House, kind: str, subject: str, from_at: datetime = LONG_AGO, until_at: datetime | None = None
+) -> int:
+    return Desk(house.eye.ledger).add_exemption(
+        kind, subject, from_at=from_at, until_at=until_at, who="vera", why="contract 7", now=LONG_AGO
+    )
+
+
+@pytest.fixture(scope="module")
+def project_of_two() -> set[str]:
+    """The projects of the owner jmarchetti31 that October bills."""
+    return {"31", "77"}
+
+
+@pytest.mark.parametrize(
+    "subject", ["jmarchetti31", "  JMarchetti31 ", "jmarchetti31@example.org", "JMARCHETTI31@Example.ORG"]
+)
+def test_a_person_s_projects_by_username_or_address_however_written(
+    subject: str, house: House, project_of_two: set[str]
+) -> None:
+    exempt(house, "person", subject)
+    house.billed()
+    decisions = house.decisions()
+    exempted = decisions[decisions["rule"] == "exempt"]
+    assert set(exempted["identifier"]) == project_of_two
+    assert set(exempted["outcome"]) == {"not owed"}
+    assert not {f"1-{number}" for number in project_of_two} & set(house.lines()["billing_id"])
+
+
+def test_one_project_and_not_another_of_the_same_owner(house: House) -> None:
+    exempt(house, "project", "31")
+    house.billed()
+    billed = set(house.lines()["billing_id"])
+    assert "1-31" not in billed
+    assert "1-77" in billed
+
+
+def test_a_person_s_exemption_is_not_one_of_a_project_of_that_name(house: House) -> None:
+    exempt(house, "person", "31")
+    exempt(house, "project", "jmarchetti31")
+    house.billed()
+    assert {"1-31", "1-77"} <= set(house.lines()["billing_id"])
+
+
+def test_it_holds_from_its_first_instant_to_before_its_last(make_house: MakeHouse) -> None:
+    house = make_house()
+    later = datetime(2024, 11, 5, 13, 5, 1, tzinfo=UTC)
+    exempt(house, "project", "31", from_at=AS_OF)
+    exempt(house, "project", "32", from_at=later)
+    exempt(house, "project", "33", until_at=later)
+    exempt(house, "project", "34", until_at=AS_OF)
+    house.billed()
+    billed = set(house.lines()["billing_id"])
+    assert {"1-31", "1-33"}.isdisjoint(billed)
+    assert {"1-32", "1-34"} <= billed
+
+
+def test_one_that_was_ended_early_is_over(house: House) -> None:
+    ended = exempt(house, "project", "31", until_at=datetime(2030, 1, 1, tzinfo=UTC))
+    other = exempt(house, "project", "32")
+    desk = Desk(house.eye.ledger)
+    desk.end_exemption(ended, who="vera", why="over", now=datetime(2024, 11, 1, tzinfo=UTC))
+    desk.end_exemption(other, who="vera", why="over", now=datetime(2024, 12, 1, tzinfo=UTC))
+    house.billed()
+    billed = set(house.lines()["billing_id"])
+    assert "1-31" in billed
+    assert "1-32" not in billed, "it still held when the month was decided"
+
+
+def test_whoever_is_exempt_is_not_held_back_for_want_of_an_address(house: House) -> None:
+    house.redcap("UPDATE redcap_projects SET project_pi_email = NULL WHERE project_id = 53")
+    house.redcap("UPDATE redcap_user_information SET user_email = NULL WHERE ui_id = 53")
+    exempt(house, "project", "53")
+    house.billed()
+    assert "53" not in house.held_back()
