@@ -92,7 +92,7 @@ def drop_peer_views(connection: Connection) -> None:
 
 
 def require_own_database(connection: Connection) -> None:
-    """LedgerError when the database holds the peer's own tables: it is never changed, and its names are the views'."""
+    """LedgerError when the database holds the peer's own tables: it is never changed, and the views have its names."""
     tables = sorted({ITEMS_VIEW, COMMUNICATIONS_VIEW} & set(sa.inspect(connection).get_table_names()))
     if tables:
         raise LedgerError(

@@ -134,6 +134,12 @@ class SmtpServer:
                 server.starttls(context=context)
             if chosen.smtp_username:
                 server.login(chosen.smtp_username, self._password or "")
+        except UnicodeEncodeError:
+            _leave(server)
+            raise MailUnavailableError(
+                f"{self._place} cannot be logged in to: [mail] smtp_username or RCBILL_SMTP_PASSWORD has letters "
+                "outside ASCII, which a mail login cannot carry."
+            ) from None
         except BaseException:
             _leave(server)
             raise

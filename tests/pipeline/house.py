@@ -108,6 +108,7 @@ class House:
     ledger_url: str
     choices: dict[str, Any] = field(default_factory=lambda: OPEN)
     smtp_password: str | None = None
+    redcap_url: str | None = None
 
     @property
     def site(self) -> Site:
@@ -115,7 +116,7 @@ class House:
         settings = Settings(
             Policy.model_validate(self.choices),
             self.home,
-            f"sqlite:///{self.redcap_file}",
+            self.redcap_url or f"sqlite:///{self.redcap_file}",
             self.ledger_url,
             smtp_password=self.smtp_password,
         )
