@@ -96,8 +96,8 @@ def require_own_database(connection: Connection) -> None:
     tables = sorted({ITEMS_VIEW, COMMUNICATIONS_VIEW} & set(sa.inspect(connection).get_table_names()))
     if tables:
         raise LedgerError(
-            f"The billing ledger cannot live in the old system's database, which has the table {tables[0]}: give it one "
-            "of its own and import the old one with `rcbill adopt --from URL`."
+            f"The billing ledger cannot live in the old system's database, which has the table {tables[0]}: give it "
+            "one of its own and import the old one with `rcbill adopt --from URL`."
         )
 
 
