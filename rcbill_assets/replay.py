@@ -30,7 +30,6 @@ from rcbill_assets.schemas.intake import empty
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import FrozenInputs
 
-
 # Columns of Decimals that are no money: written as they are, 1 or 0.25.
 QUANTITIES = ("qty_provided",)
 

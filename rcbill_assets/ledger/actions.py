@@ -245,7 +245,8 @@ class Actions:
         """Insert a draft like the old line but for what is given; its billing id is the next free one."""
         kept = [
             "service_instance_id", "service_code", "period_start", "period_end", "name_of_service", "title", "comments",
-            "irb_number", "study_id", "pi_last_name", "pi_first_name", "pi_email", "username", "fiscal_contact_first_name",
+            "irb_number", "study_id", "pi_last_name", "pi_first_name", "pi_email", "username",
+            "fiscal_contact_first_name",
             "fiscal_contact_last_name", "fiscal_contact_name", "fiscal_contact_email", "sponsor_name", "sponsor_email",
         ]  # fmt: skip
         values = {name: None if pd.isna(old[name]) else old[name] for name in kept}

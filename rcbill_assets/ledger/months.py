@@ -302,7 +302,10 @@ class Months:
     # Runs --------------------------------------------------------------------------------------------------------
 
     def start_run(self, run_id: str, job: str, month: BillingMonth, mode: str, as_of: datetime, now: datetime) -> None:
-        """Record that a run has begun; nothing when it is recorded already. A run has one process, so nobody is first."""
+        """Record that a run has begun; nothing when it is recorded already.
+
+        A run has one process, so nobody is first.
+        """
         if self.run(run_id):
             return
         row = {

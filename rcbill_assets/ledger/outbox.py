@@ -113,7 +113,9 @@ class Outbox:
                 sa.select(t.outbox_recipients).where(t.outbox_recipients.c.outbox_id == outbox_id)
             ).all()
             # The key's recipient first: the Message-ID follows from it. The others in one order on every try.
-            people = sorted(people, key=lambda person: (person.address.strip().lower() != row.recipient, person.address))
+            people = sorted(
+                people, key=lambda person: (person.address.strip().lower() != row.recipient, person.address)
+            )
             files = connection.execute(
                 sa.select(t.outbox_attachments)
                 .where(t.outbox_attachments.c.outbox_id == outbox_id)

@@ -116,12 +116,16 @@ def drafts_to_hand_off(billing_month: str) -> sa.Select[tuple[object, ...]]:
     study_id = sa.func.coalesce(state.c.study_id, instances.c.study_id).label("study_id")
     columns = [study_id if column.name == "study_id" else column for column in state.c]
     joined = state.join(instances, instances.c.service_instance_id == state.c.service_instance_id)
-    return sa.select(*columns).select_from(joined).where(
-        state.c.status == "draft",
-        state.c.to_decide == sa.false(),
-        state.c.handoff_id.is_(None),
-        sa.or_(
-            state.c.billing_month == billing_month,
-            sa.and_(state.c.kind != "regular", state.c.billing_month < billing_month),
-        ),
+    return (
+        sa.select(*columns)
+        .select_from(joined)
+        .where(
+            state.c.status == "draft",
+            state.c.to_decide == sa.false(),
+            state.c.handoff_id.is_(None),
+            sa.or_(
+                state.c.billing_month == billing_month,
+                sa.and_(state.c.kind != "regular", state.c.billing_month < billing_month),
+            ),
+        )
     )

@@ -70,7 +70,8 @@ def require_newest(engine: Engine) -> None:
     file = _file(engine)
     if file is not None and not file.is_file():
         raise LedgerError(
-            f"The billing ledger {file} is not there: make it with `rcbill ledger upgrade`, or mend [places] billing_url."
+            f"The billing ledger {file} is not there: make it with `rcbill ledger upgrade`, or mend [places] "
+            "billing_url."
         )
     with explained("the billing ledger", engine.url), engine.connect() as connection:
         version = version_of(connection)

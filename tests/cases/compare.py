@@ -1,4 +1,7 @@
-"""Comparing what we decide with what the peer decided: as multisets of rows, so that order never matters and no row hides."""
+"""Comparing what we decide with what the peer decided.
+
+As multisets of rows, so that order never matters and no row hides.
+"""
 
 from __future__ import annotations
 

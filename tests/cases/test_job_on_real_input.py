@@ -91,7 +91,8 @@ def test_the_imported_sums_are_the_peers_to_the_cent(site_sqlite: str, sqlite_ur
     assert states["peer_id"].notna().all()
     sums = {status: str(amount) for status, amount in states.groupby("status")["amount"].sum().items()}
     assert sums == {
-        "canceled": "28307.50", "draft": "13325.00", "paid": "267735.00", "sent": "57882.50", "unreconciled": "14495.00",
+        "canceled": "28307.50", "draft": "13325.00", "paid": "267735.00", "sent": "57882.50",
+        "unreconciled": "14495.00",
     }  # fmt: skip
     balance = site.ledger.balance()
     assert balance["billed"] == balance["paid"] + balance["open"] + balance["credited"]

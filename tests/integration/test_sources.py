@@ -5,7 +5,7 @@ quick way (connectorx) and by its fallback (PyMySQL).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from importlib.resources import files
 from typing import Any
@@ -50,7 +50,7 @@ def sqlite(site: Frames, sqlite_url: str) -> RedcapDb:
 
 
 @pytest.fixture
-def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ways by which tables were read: quick, or fallback."""
     taken: list[str] = []
     quick = redcap_db._by_connectorx
@@ -61,7 +61,7 @@ def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         return frame
 
     monkeypatch.setattr(redcap_db, "_by_connectorx", spy)
-    yield taken
+    return taken
 
 
 def change(database: RedcapDb, *statements: str) -> None:
@@ -74,7 +74,9 @@ def change(database: RedcapDb, *statements: str) -> None:
 def extract(database: RedcapDb, source: Source) -> tuple[pd.DataFrame, pd.DataFrame]:
     frame, rejects = database.extract(source, ZONE)
     source.schema.validate(frame)
-    return frame.sort_values(source.key).reset_index(drop=True), rejects.sort_values(["key", "column"]).reset_index(drop=True)
+    return frame.sort_values(source.key).reset_index(drop=True), rejects.sort_values(["key", "column"]).reset_index(
+        drop=True
+    )
 
 
 @pytest.fixture
@@ -110,7 +112,9 @@ class TestTheSameEverywhere:
         for database in (mariadb, sqlite):
             engine = sa.create_engine(database.url, poolclass=sa.NullPool)
             with engine.begin() as connection:
-                connection.execute(sa.text("UPDATE redcap_projects SET app_title = :t WHERE project_id = 1"), {"t": title})
+                connection.execute(
+                    sa.text("UPDATE redcap_projects SET app_title = :t WHERE project_id = 1"), {"t": title}
+                )
             assert extract(database, PROJECTS)[0]["app_title"][0] == title
         by_pymysql()
         assert extract(mariadb, PROJECTS)[0]["app_title"][0] == title
@@ -126,7 +130,8 @@ class TestTheSameEverywhere:
         before, _ = extract(mariadb, PROJECT_OWNERSHIP)
         change(
             mariadb,
-            "ALTER TABLE redcap_entity_project_ownership MODIFY billable TINYINT(1), MODIFY sequestered TINYINT(1) UNSIGNED",
+            "ALTER TABLE redcap_entity_project_ownership"
+            " MODIFY billable TINYINT(1), MODIFY sequestered TINYINT(1) UNSIGNED",
         )
         after, _ = extract(mariadb, PROJECT_OWNERSHIP)
         pd.testing.assert_frame_equal(after, before)
@@ -171,7 +176,9 @@ class TestWhatCannotBeRead:
             engine = sa.create_engine(redcap_url)
             with engine.begin() as connection:
                 connection.exec_driver_sql("CREATE TABLE something_else (a INTEGER)")
-        with pytest.raises(SourceError, match=r"the REDCap database .* lacks what is read there .*redcap_projects") as it:
+        with pytest.raises(
+            SourceError, match=r"the REDCap database .* lacks what is read there .*redcap_projects"
+        ) as it:
             RedcapDb(redcap_url).extract(PROJECTS, ZONE)
         assert "dbt_like_sql/sources/redcap_projects.sql" in str(it.value)
 
@@ -184,8 +191,10 @@ class TestWhatCannotBeRead:
     @pytest.mark.parametrize("source", [PROJECTS, USER_INFORMATION, CONFIG], ids=lambda source: source.table)
     def test_an_empty_extract_decides_nothing(self, source: Source, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
         for database in (mariadb, sqlite):
-            change(database, f"DELETE FROM {source.table}")  # noqa: S608 - a table of ours
-            with pytest.raises(SourceError, match=f"Table {source.table} .* has no rows that can be read: .*Nothing is decided"):
+            change(database, f"DELETE FROM {source.table}")
+            with pytest.raises(
+                SourceError, match=f"Table {source.table} .* has no rows that can be read: .*Nothing is decided"
+            ):
                 database.extract(source, ZONE)
 
     def test_a_site_may_have_no_ownership_records_yet(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
@@ -200,7 +209,8 @@ class TestWhoMayReadIt:
     ) -> None:
         database, user = mariadb.url.database, "only_reader"
         mariadb_server.execute(
-            f"CREATE USER {user} IDENTIFIED BY 'x'", *(f"GRANT SELECT ON {database}.{s.table} TO {user}" for s in SOURCES)
+            f"CREATE USER {user} IDENTIFIED BY 'x'",
+            *(f"GRANT SELECT ON {database}.{s.table} TO {user}" for s in SOURCES),
         )
         try:
             reader = RedcapDb(mariadb.url.set(username=user, password="x").render_as_string(hide_password=False))
@@ -217,7 +227,9 @@ class TestWhoMayReadIt:
         )
         try:
             reader = RedcapDb(mariadb.url.set(username=user, password="x").render_as_string(hide_password=False))
-            with pytest.raises(SourceError, match="does not let this user do that: grant the rights of deploy/grants.sql"):
+            with pytest.raises(
+                SourceError, match="does not let this user do that: grant the rights of deploy/grants.sql"
+            ):
                 reader.tables(ZONE)
         finally:
             mariadb_server.execute(f"DROP USER {user}")
@@ -229,13 +241,19 @@ class TestWhoMayReadIt:
         assert not [leak for leak in (*mariadb_server.leaks, "falsch") if leak in str(caught.value)]
 
     def test_a_server_that_does_not_answer_is_a_sentence(self) -> None:
-        with pytest.raises(UnreachableError, match="the REDCap database .* does not answer: check that the server runs"):
+        with pytest.raises(
+            UnreachableError, match="the REDCap database .* does not answer: check that the server runs"
+        ):
             RedcapDb(f"mysql://u:geheim@127.0.0.1:{free_port()}/redcap").tables(ZONE)
 
 
 class TestTheFiles:
     def test_there_is_one_per_source_and_no_other(self) -> None:
-        stems = {path.name.removesuffix(".sql") for path in files("dbt_like_sql.sources").iterdir() if path.name.endswith(".sql")}
+        stems = {
+            path.name.removesuffix(".sql")
+            for path in files("dbt_like_sql.sources").iterdir()
+            if path.name.endswith(".sql")
+        }
         assert stems == {source.table for source in SOURCES}
 
     def test_each_is_read_by_something(self, monkeypatch: pytest.MonkeyPatch, sqlite: RedcapDb) -> None:

@@ -235,7 +235,7 @@ class House:
         columns = [row[1] for row in self.redcap(f"PRAGMA table_info({table})")]
         values = ", ".join("?" if name in changed else name for name in columns)
         given = [changed[name] for name in columns if name in changed]
-        self.redcap(f"INSERT INTO {table} SELECT {values} FROM {table} WHERE {where}", *given)  # noqa: S608 - our own
+        self.redcap(f"INSERT INTO {table} SELECT {values} FROM {table} WHERE {where}", *given)
 
     # What became of it -------------------------------------------------------------------------------------------
 

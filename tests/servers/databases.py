@@ -30,9 +30,9 @@ class DatabaseServer(ABC):
     user: str = "rcbill"
     # Distinctive, so that tests can look for it where it must not appear, and awkward, as a site's own may be: it has
     # to be quoted in a URL. See `leaks`.
-    password: str = "kreuz@quer/7%tor:x"  # noqa: S105 - of a throw-away server
+    password: str = "kreuz@quer/7%tor:x"
     admin: str = "admin"
-    admin_password: str = "ober@haupt/9%tor:y"  # noqa: S105 - of a throw-away server
+    admin_password: str = "ober@haupt/9%tor:y"
 
     drivername: ClassVar[str]
     # One that is always there

@@ -36,7 +36,9 @@ class TestBillingMonth:
     def test_is_read_from_its_key_and_from_dagsters(self, text: str) -> None:
         assert BillingMonth.parse(text) == BillingMonth(2026, 10)
 
-    @pytest.mark.parametrize("text", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-10-02", "October 2026", "26-10"])
+    @pytest.mark.parametrize(
+        "text", ["", "2026", "2026-13", "2026-00", "2026-1", "2026-10-02", "October 2026", "26-10"]
+    )
     def test_anything_else_is_refused_with_the_way_to_write_it(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"not a billing month: .*\(write it as 2026-10\)"):
             BillingMonth.parse(text)
@@ -251,7 +253,9 @@ class TestLocalTimes:
 
     @pytest.mark.parametrize(("zone", "local", "instant"), ODD_TIMES)
     def test_year_and_month_are_those_of_the_local_time(self, zone: ZoneInfo, local: str, instant: str) -> None:
-        year, month = local_year_and_month(pd.Series([pd.Timestamp(instant), pd.NaT], dtype="datetime64[us, UTC]"), zone)
+        year, month = local_year_and_month(
+            pd.Series([pd.Timestamp(instant), pd.NaT], dtype="datetime64[us, UTC]"), zone
+        )
         assert f"{year[0]}-{month[0]:02d}" == local[:7]
         assert year.isna().tolist() == month.isna().tolist() == [False, True]
 
@@ -272,7 +276,9 @@ class TestLocalTimes:
 
 
 class TestInstants:
-    @pytest.mark.parametrize("text", ["2026-11-05T12:00:00Z", " 2026-11-05T07:00:00-05:00 ", "2026-11-05 12:00:00+00:00"])
+    @pytest.mark.parametrize(
+        "text", ["2026-11-05T12:00:00Z", " 2026-11-05T07:00:00-05:00 ", "2026-11-05 12:00:00+00:00"]
+    )
     def test_are_read_with_their_offset_and_kept_in_utc(self, text: str) -> None:
         at = parse_instant(text)
         assert at == datetime(2026, 11, 5, 12, tzinfo=UTC)

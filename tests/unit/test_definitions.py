@@ -25,7 +25,9 @@ ROOMS = {"redcap", "people", "ownership", "projects", "support", "accounts", "sh
 
 
 def test_the_assets_of_the_issue_are_there() -> None:
-    wanted = "people/owners projects/target billing/inputs billing/line_items billing/handoff messages/outbox messages/sent"
+    wanted = (
+        "people/owners projects/target billing/inputs billing/line_items billing/handoff messages/outbox messages/sent"
+    )
     assert set(wanted.split()) <= set(SPECS)
     assert {name for name in SPECS if name.startswith("redcap/")}
 

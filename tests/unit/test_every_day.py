@@ -132,7 +132,8 @@ def decade(zone: str) -> Decade:
 
 def billed_by(runs: Callable[[date], bool], of: Decade) -> Counter[tuple[str, str]]:
     """The ledger after a run on each day that `runs`: it bills every finished month that has no finished run, and the
-    last one again."""
+    last one again.
+    """
     ledger: Counter[tuple[str, str]] = Counter()
     keys = {
         month: list(zip(lines["billing_id"], lines["billing_month"], strict=True)) for month, lines in of.lines.items()

@@ -154,7 +154,11 @@ def test_what_is_pure_reads_no_clock_and_no_file(module: str) -> None:
 @pytest.mark.parametrize("module", [module for module in MODULES if module != "resources.clock"])
 def test_the_clock_is_read_in_one_place(module: str) -> None:
     for node in ast.walk(sources()[module]):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in {"now", "utcnow", "today"}:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in {"now", "utcnow", "today"}
+        ):
             of = ast.unparse(node.func.value).split(".")[-1]
             assert of not in {"datetime", "date", "Timestamp"}, f"line {node.lineno} reads the machine's clock"
 

@@ -19,14 +19,26 @@ MANY = st.decimals(min_value=-(10**9), max_value=10**9, places=6)
 class TestRounding:
     @pytest.mark.parametrize(
         ("value", "cents"),
-        [("0.005", "0.01"), ("0.0049999", "0.00"), ("1.005", "1.01"), ("2.675", "2.68"), ("-0.005", "-0.01"), ("130", "130.00")],
+        [
+            ("0.005", "0.01"),
+            ("0.0049999", "0.00"),
+            ("1.005", "1.01"),
+            ("2.675", "2.68"),
+            ("-0.005", "-0.01"),
+            ("130", "130.00"),
+        ],
     )
     def test_half_a_cent_goes_away_from_zero(self, value: str, cents: str) -> None:
         assert str(to_cents(D(value))) == cents
 
     @pytest.mark.parametrize(
         ("price", "quantity", "due"),
-        [("130.00", "1", "130.00"), ("130.00", "0.333333", "43.33"), ("130.00", "0.25", "32.50"), ("0.50", "0.01", "0.01")],
+        [
+            ("130.00", "1", "130.00"),
+            ("130.00", "0.333333", "43.33"),
+            ("130.00", "0.25", "32.50"),
+            ("0.50", "0.01", "0.01"),
+        ],
     )
     def test_an_amount_is_price_times_quantity(self, price: str, quantity: str, due: str) -> None:
         assert str(amount(D(price), D(quantity))) == due
@@ -67,7 +79,9 @@ class TestReading:
         with pytest.raises(ValueError, match=r"not an exact amount: .* \(more than 2 decimals\)"):
             exact(value)
 
-    @pytest.mark.parametrize("value", ["", "abc", "1,000.00", None, float("nan"), float("inf"), "NaN", True, pd.NA], ids=repr)
+    @pytest.mark.parametrize(
+        "value", ["", "abc", "1,000.00", None, float("nan"), float("inf"), "NaN", True, pd.NA], ids=repr
+    )
     def test_what_is_no_number_is_refused(self, value: object) -> None:
         with pytest.raises(ValueError, match="not an (exact )?amount"):
             exact(value)

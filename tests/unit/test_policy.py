@@ -33,7 +33,7 @@ class TestANewSite:
         assert policy.zone == ZoneInfo("America/New_York")
         assert policy.fiscal_year_first_month == 7
         limits = policy.improbable_month
-        assert (limits.times, limits.months, limits.fewest_months) == (3, 6, 3)
+        assert (limits.times, limits.months, limits.fewest_months) == (Decimal(3), 6, 3)
         assert policy.service("1").name_of_service == "Biomedical Informatics Consulting"
         assert policy.service("1").late_billable == "next anniversary"
 

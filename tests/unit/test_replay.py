@@ -76,7 +76,9 @@ class TestWhatCanBeAsked:
             assert name in str(caught.value)
 
     def test_an_unknown_option_lists_those_it_takes(self) -> None:
-        with pytest.raises(UnknownDecisionError, match="target-projects takes no option months_previous. It takes: month."):
+        with pytest.raises(
+            UnknownDecisionError, match="target-projects takes no option months_previous. It takes: month."
+        ):
             replay("target-projects", site(months_previous="1"))
 
     def test_the_month_is_the_last_that_has_finished_unless_it_is_given(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 from pydantic import BaseModel
 
 from rcbill_assets.calendar import BillingMonth
@@ -138,12 +139,18 @@ class TestSecrets:
 
 # (what stands in the file, what the sentence says). Each names the place, and what to do.
 MISTAKES = {
-    "half-written": ('time_zone = "UTC', "is not whole TOML .*end of document.*: mend that place; rcbill.example.toml shows the form"),
+    "half-written": (
+        'time_zone = "UTC',
+        "is not whole TOML .*end of document.*: mend that place; rcbill.example.toml shows the form",
+    ),
     "a month that TOML does not know": ("[services.1]\nfirst_billing_month = 2026-10", "is not whole TOML .*line 2"),
     "not text at all": (b"\xff\xfe\x00", "is not whole TOML"),
     "an unknown setting": ('timezone = "UTC"', "timezone: is not a setting there is; rcbill.example.toml lists those"),
     "an unknown setting of mail": ("[mail]\nserver = 1", "mail.server: is not a setting there is"),
-    "an unknown place": ('[places]\nredcap = "x"', r"\[places\] knows no redcap; it knows home, redcap_url, billing_url"),
+    "an unknown place": (
+        '[places]\nredcap = "x"',
+        r"\[places\] knows no redcap; it knows home, redcap_url, billing_url",
+    ),
     "a place outside": ('redcap_url = "sqlite:///x.db"', "redcap_url: is not a setting there is"),
     "a place that is a number": ("[places]\nhome = 5", r"\[places\] home is text: write it in quotes"),
     "places that are none": ("places = 5", r"\[places\]"),
@@ -151,7 +158,10 @@ MISTAKES = {
         '[places]\nredcap_url = "oracle://u@h/d"',
         r"The URL of \[places\] redcap_url in .* is not one that can be used: write sqlite:///file.db, mysql://",
     ),
-    "no URL": ('[places]\nbilling_url = "ledger.db"', r"The URL of \[places\] billing_url in .* is not one that can be used"),
+    "no URL": (
+        '[places]\nbilling_url = "ledger.db"',
+        r"The URL of \[places\] billing_url in .* is not one that can be used",
+    ),
     "a wrong zone": ('time_zone = "EST5"', "time_zone: 'EST5' is not a time zone of the IANA list"),
     "an unknown service": ('[services.9]\nfirst_billing_month = "2026-10"', "there is no service 9; there is 1"),
     "a service that is no table": ("[services]\n1 = 5", "services.1: is a table of settings"),
@@ -165,7 +175,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_one_sentence_with_its_place(tmp_path: Path, mistake: str) -> None:
-    toml, sentence = MISTAKES[mistake]
+    toml, sentence = (str(part) for part in MISTAKES[mistake])
     with pytest.raises(SettingsError, match=sentence) as caught:
         load(tmp_path, toml)
     assert str(tmp_path / "rcbill.toml") in str(caught.value)
@@ -207,7 +217,7 @@ class TestTheExample:
 
     def test_each_setting_has_its_meaning_above_it(self) -> None:
         lines = EXAMPLE.read_text().splitlines()
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in itertools.pairwise(lines):
             if re.match(r"#?\w+ = ", line):
                 assert before.startswith("# "), line
 

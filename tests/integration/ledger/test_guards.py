@@ -28,7 +28,7 @@ def ledger(ledger_url: str) -> Ledger:
     made = Ledger(ledger_url)
     assert made.upgrade() == [], "these servers let the tables be made insert-only"
     made.seed_prices(REGISTRY, NOW)
-    (values,) = records(past_lines(MONTH, 1).drop(columns=["identifier"]))
+    (values,) = records(past_lines(MONTH, 1, Decimal("130.00")).drop(columns=["identifier"]))
 
     def write(connection: Connection) -> None:
         connection.execute(

@@ -18,6 +18,7 @@ from sqlalchemy.engine import make_url
 
 from rcbill_assets.errors import LedgerError, SourceError
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.tables import INSERT_ONLY, metadata
 from rcbill_assets.ledger.types import ExactDecimal, UtcDateTime
@@ -48,7 +49,7 @@ def everything(ledger: Ledger) -> tuple[list[str], list[str], list[str]]:
 
 
 def set_version(ledger: Ledger, version: str) -> None:
-    ledger.write(lambda connection: connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'"))  # noqa: S608
+    ledger.write(lambda connection: connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '{version}'"))
 
 
 def same_type(
@@ -69,7 +70,7 @@ def test_the_migrations_make_what_tables_py_says(ledger: Ledger) -> None:
 
 
 def test_checks_and_keys_are_those_of_tables_py(ledger: Ledger) -> None:
-    """alembic does not compare check constraints."""
+    """Alembic does not compare check constraints."""
     looks = sa.inspect(ledger.engine)
     for table in metadata.tables.values():
         wanted = {str(check.name) for check in table.constraints if isinstance(check, sa.CheckConstraint)}
@@ -110,7 +111,11 @@ def test_upgrading_again_changes_nothing(ledger: Ledger) -> None:
 
 
 def test_upgrading_again_keeps_what_is_in_it(ledger: Ledger) -> None:
-    ledger.write(lambda connection: connection.execute(metadata.tables["services"].insert(), {"service_code": "1", "name": "x", "months_between_bills": 12}))
+    ledger.write(
+        lambda connection: connection.execute(
+            metadata.tables["services"].insert(), {"service_code": "1", "name": "x", "months_between_bills": 12}
+        )
+    )
     ledger.upgrade()
     assert ledger.read(lambda connection: connection.scalar(sa.select(metadata.tables["services"].c.name))) == "x"
 
@@ -140,7 +145,9 @@ def test_a_database_without_a_ledger_is_refused_with_what_to_do(ledger_url: str)
             Ledger(ledger_url).require_newest()
         assert not Path(make_url(ledger_url).database or "").exists()
         return
-    with pytest.raises(LedgerError, match="The billing ledger has no tables yet: make them with `rcbill ledger upgrade`"):
+    with pytest.raises(
+        LedgerError, match="The billing ledger has no tables yet: make them with `rcbill ledger upgrade`"
+    ):
         Ledger(ledger_url).require_newest()
 
 
@@ -184,27 +191,27 @@ def line_item(ledger: Ledger) -> int:
                 "source": "test",
             },
         )
-        item: int = connection.execute(
-            t.line_items.insert().values(
-                billing_id="1-7",
-                billing_month="2026-10",
-                service_instance_id="1-7",
-                service_code="1",
-                kind="regular",
-                period_start=date(2026, 10, 31),
-                period_end=date(2026, 10, 31),
-                fiscal_year="2026-2027",
-                month_invoiced="October",
-                price=Decimal("150.00"),
-                quantity=Decimal(1),
-                amount=Decimal("150.00"),
-                name_of_service="x",
-                reason="new_item",
-                to_decide=False,
-                source="test",
-                created_at=NOW,
-            )
-        ).inserted_primary_key[0]
+        item = insert_one(
+            connection,
+            t.line_items,
+            billing_id="1-7",
+            billing_month="2026-10",
+            service_instance_id="1-7",
+            service_code="1",
+            kind="regular",
+            period_start=date(2026, 10, 31),
+            period_end=date(2026, 10, 31),
+            fiscal_year="2026-2027",
+            month_invoiced="October",
+            price=Decimal("150.00"),
+            quantity=Decimal(1),
+            amount=Decimal("150.00"),
+            name_of_service="x",
+            reason="new_item",
+            to_decide=False,
+            source="test",
+            created_at=NOW,
+        )
         _event(connection, item, 1, None, "draft")
         return item
 
@@ -266,9 +273,10 @@ def test_an_event_cannot_lie_about_the_one_before_it(ledger: Ledger, line_item: 
             moves.rollback()
 
 
+@pytest.mark.usefixtures("line_item")
 @pytest.mark.parametrize("table", ["line_items", "line_item_events"])
 @pytest.mark.parametrize("statement", ["UPDATE {0} SET reason = 'x'", "DELETE FROM {0}"])
-def test_what_is_written_stays_written(ledger: Ledger, line_item: int, table: str, statement: str) -> None:
+def test_what_is_written_stays_written(ledger: Ledger, table: str, statement: str) -> None:
     with ledger.engine.connect() as connection, connection.begin() as changes:
         with pytest.raises(exc.DBAPIError, match=f"rows of {table} are never changed nor taken away"):
             connection.exec_driver_sql(statement.format(table))

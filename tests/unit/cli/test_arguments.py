@@ -43,7 +43,9 @@ def test_options_are_names_and_values() -> None:
 
 
 def test_a_site_can_be_looked_at_in_another_zone() -> None:
-    policy = Policy.model_validate({"services": {"1": {"first_billing_month": "2026-10"}}, "doors": {"handoff": "send"}})
+    policy = Policy.model_validate(
+        {"services": {"1": {"first_billing_month": "2026-10"}}, "doors": {"handoff": "send"}}
+    )
     assert with_zone(policy, "UTC") == policy.model_copy(update={"time_zone": "UTC"})
     with pytest.raises(SettingsError, match="'Mars' is not a time zone of the IANA list: write one such as"):
         with_zone(policy, "Mars")

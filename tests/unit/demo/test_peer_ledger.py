@@ -129,7 +129,7 @@ def test_a_ledger_comes_back_from_sqlite(ledger: Frames, tmp_path: Path) -> None
     try:
         for name in PEER.tables:
             frame = ledger[name]
-            back = pd.read_sql(f"SELECT * FROM {name}", connection)  # noqa: S608  # our own names
+            back = pd.read_sql(f"SELECT * FROM {name}", connection)  # our own names
             assert list(back.columns) == list(frame.columns)
             for column in frame.columns:
                 known = frame[column].notna()

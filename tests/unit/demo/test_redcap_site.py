@@ -317,7 +317,7 @@ def test_a_site_comes_back_from_sqlite_as_it_was(site: Site, tmp_path: Path) -> 
     try:
         for name, frame in site.items():
             names = ", ".join(f'"{column}"' for column in frame.columns)
-            rows = connection.execute(f"SELECT {names} FROM {name}").fetchall()  # noqa: S608  # our own names
+            rows = connection.execute(f"SELECT {names} FROM {name}").fetchall()  # our own names
             expected = frame
             if name == "redcap_projects":
                 moments = frame["creation_time"].map(lambda cell: cell if isinstance(cell, str) else str(cell))

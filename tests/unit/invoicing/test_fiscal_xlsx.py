@@ -71,7 +71,13 @@ class TestTheSheet:
 
     def test_there_is_one_row_per_line_in_the_lines_order(self) -> None:
         found = sheet({"billing_id": "1-9"}, {"billing_id": "1-10"}, {"billing_id": "3-a-x1"})
-        assert [found.cell(row, 1).value for row in range(1, 6)] == ["Other System Billing ID", "1-9", "1-10", "3-a-x1", None]
+        assert [found.cell(row, 1).value for row in range(1, 6)] == [
+            "Other System Billing ID",
+            "1-9",
+            "1-10",
+            "3-a-x1",
+            None,
+        ]
 
     def test_every_fact_of_a_line_is_under_its_heading(self) -> None:
         facts = {
@@ -109,7 +115,14 @@ class TestTheSheet:
         }
 
     def test_money_and_quantity_are_numbers_and_the_rest_is_text(self) -> None:
-        found = sheet({"study_id": "888", "price": Decimal("130.5000"), "quantity": Decimal("0.333333"), "amount": Decimal("43.50")})
+        found = sheet(
+            {
+                "study_id": "888",
+                "price": Decimal("130.5000"),
+                "quantity": Decimal("0.333333"),
+                "amount": Decimal("43.50"),
+            }
+        )
         kinds = {str(head.value): cell.data_type for head, cell in zip(found[1], found[2], strict=True) if cell.value}
         numbers = {"Price of Service", "Qty Provided", "Amount Due"}
         assert {name for name, kind in kinds.items() if kind == "n"} == numbers

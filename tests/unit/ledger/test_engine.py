@@ -140,7 +140,7 @@ class TestWriting:
         assert self.count(engine) == 1
 
     def test_a_lost_race_is_tried_again_whole(self, engine: sa.Engine) -> None:
-        tries = []
+        tries: list[int] = []
 
         def work(connection: sa.Connection) -> str:
             tries.append(len(tries))

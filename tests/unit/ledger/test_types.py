@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -92,11 +93,9 @@ def test_missing_is_null_both_ways(connection: sa.Connection) -> None:
 
 def test_a_frame_has_its_schemas_types_with_and_without_rows(connection: sa.Connection) -> None:
     listed = prices()
-    table = sa.Table(
-        "prices", sa.MetaData(), *(sa.Column(name, kind) for name, kind in zip(
-            PRICES.columns, (sa.Text, sa.Text, sa.Date, Money()), strict=True
-        ))
-    )  # fmt: skip
+    kinds: tuple[sa.types.TypeEngine[Any], ...] = (sa.Text(), sa.Text(), sa.Date(), Money())
+    columns = [sa.Column(name, kind) for name, kind in zip(PRICES.columns, kinds, strict=True)]
+    table = sa.Table("prices", sa.MetaData(), *columns)
     table.create(connection)
     pd.testing.assert_frame_equal(read_frame(connection, sa.select(table), PRICES), listed.iloc[:0])
     connection.execute(table.insert(), records(listed))

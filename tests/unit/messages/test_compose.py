@@ -49,7 +49,12 @@ class TestTheHandoff:
     def test_says_month_fiscal_year_and_sums(self) -> None:
         message = handoff_message(invoice(), FILE, POLICY, Templates())
         assert message.subject == "REDCap line items to invoice, October 2026"
-        for piece in ("October 2026 (fiscal year 2026-2027)", "2 lines, 41,150.00", "1 line, 100.50", "3 lines, 41,250.50"):
+        for piece in (
+            "October 2026 (fiscal year 2026-2027)",
+            "2 lines, 41,150.00",
+            "1 line, 100.50",
+            "3 lines, 41,250.50",
+        ):
             assert piece in message.body
         assert FILE.file_name in message.body
 
@@ -62,7 +67,9 @@ class TestTheHandoff:
         assert "number" not in first.subject
 
     def test_rendered_again_it_is_the_same(self) -> None:
-        assert handoff_message(invoice(), FILE, POLICY, Templates()) == handoff_message(invoice(), FILE, POLICY, Templates())
+        assert handoff_message(invoice(), FILE, POLICY, Templates()) == handoff_message(
+            invoice(), FILE, POLICY, Templates()
+        )
 
 
 class TestTheHeldBackList:
@@ -106,5 +113,7 @@ class TestTheFailureNotice:
         assert "run r1 of another_job has failed" in message.body
 
     def test_each_run_is_told_of_once(self) -> None:
-        messages = [run_failed_message(run, "j", "2026-10", "x", AS_OF, POLICY, Templates()) for run in ("r1", "r1", "r2")]
+        messages = [
+            run_failed_message(run, "j", "2026-10", "x", AS_OF, POLICY, Templates()) for run in ("r1", "r1", "r2")
+        ]
         assert len({message.message_id for message in messages}) == 2

@@ -81,7 +81,9 @@ def test_a_template_that_is_no_text_is_named(own: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"The folder of templates, .*nowhere, is not there: mend \[places\] templates"):
+    with pytest.raises(
+        SettingsError, match=r"The folder of templates, .*nowhere, is not there: mend \[places\] templates"
+    ):
         Templates(tmp_path / "nowhere")
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -129,7 +129,12 @@ class TestEmlFiles:
 
     @pytest.mark.parametrize(
         "change",
-        [{"period": "../../../etc/passwd"}, {"to": ("a/b\\c:d@example.org",)}, {"period": "x" * 500}, {"template": "\x00\n"}],
+        [
+            {"period": "../../../etc/passwd"},
+            {"to": ("a/b\\c:d@example.org",)},
+            {"period": "x" * 500},
+            {"template": "\x00\n"},
+        ],
         ids=["path", "address", "long", "control"],
     )
     def test_its_name_stays_in_the_folder(self, tmp_path: Path, change: dict[str, Any]) -> None:
@@ -155,7 +160,7 @@ class Server:
         self.says = says
         self.sent: list[tuple[str, list[str]]] = []
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -217,7 +222,11 @@ class TestSmtp:
                 MailUnavailableError,
                 r"refuses the user name or password: check \[mail\] smtp_username and RCBILL_SMTP_PASSWORD",
             ),
-            (smtplib.SMTPServerDisconnected("gone, geheim"), MailUnavailableError, r"does not take mail \(gone, \*\*\*\)"),
+            (
+                smtplib.SMTPServerDisconnected("gone, geheim"),
+                MailUnavailableError,
+                r"does not take mail \(gone, \*\*\*\)",
+            ),
             (TimeoutError(), MailUnavailableError, r"does not take mail \(TimeoutError\): check that it runs"),
             (ConnectionRefusedError(111, "refused"), MailUnavailableError, r"smtp_host, smtp_port and smtp_security"),
             (smtplib.SMTPNotSupportedError("no SMTPUTF8"), MailUnavailableError, "no SMTPUTF8"),

@@ -72,4 +72,6 @@ def test_without_any_nobody_is_exempt() -> None:
 
 
 def test_one_of_several_is_enough() -> None:
-    assert exempted({"subject": "1", "until_at": AS_OF - SECOND}, {"subject": "1"}, {"kind": "person", "subject": "bob"}) == [1, 111]
+    assert exempted(
+        {"subject": "1", "until_at": AS_OF - SECOND}, {"subject": "1"}, {"kind": "person", "subject": "bob"}
+    ) == [1, 111]

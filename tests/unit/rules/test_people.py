@@ -22,8 +22,8 @@ def owner(project: Row, record: Row, user: Row) -> dict[str, object]:
     found = owners(projects(project), ownership(record), users(user))
     OWNERS.validate(found)
     assert len(found) == 1
-    row: dict[str, object] = found.astype(object).where(found.notna(), None).iloc[0].to_dict()
-    return row
+    row = found.astype(object).where(found.notna(), None).iloc[0]
+    return {str(name): value for name, value in row.items()}
 
 
 @pytest.mark.parametrize("present", list(product([True, False], repeat=4)), ids=str)
@@ -91,7 +91,9 @@ def test_usernames_match_without_case_and_outer_blanks_and_show_as_written(recor
 
 @pytest.mark.parametrize("missing", [None, "", "   "])
 def test_a_missing_username_matches_nobody_not_even_a_missing_one(missing: str | None) -> None:
-    found = owner(NO_PI, {"username": missing, "email": "own@x.org"}, {"username": missing, "user_email": "wrong@x.org"})
+    found = owner(
+        NO_PI, {"username": missing, "email": "own@x.org"}, {"username": missing, "user_email": "wrong@x.org"}
+    )
     assert found["pi_email"] == found["email"] == "own@x.org"
     assert found["username"] is None
 
@@ -127,7 +129,11 @@ ADDRESSES = st.sampled_from([None, "", "a@x.org", "b@x.org"])
 @settings(max_examples=10, deadline=None)
 @given(
     records=st.lists(st.tuples(NAMES, ADDRESSES), min_size=1, max_size=6),
-    accounts=st.lists(st.tuples(st.sampled_from(["ada", " BOB ", "Eve", "zoe"]), ADDRESSES), max_size=4, unique_by=lambda account: account[0]),
+    accounts=st.lists(
+        st.tuples(st.sampled_from(["ada", " BOB ", "Eve", "zoe"]), ADDRESSES),
+        max_size=4,
+        unique_by=lambda account: account[0],
+    ),
     shuffled=st.randoms(use_true_random=False),
 )
 def test_the_order_of_rows_never_matters(
@@ -137,7 +143,9 @@ def test_the_order_of_rows_never_matters(
     of_records = ownership(
         *({"id": n, "pid": n, "username": name, "email": email} for n, (name, email) in enumerate(records, 1))
     )
-    of_users = users(*({"ui_id": n, "username": name, "user_email": email} for n, (name, email) in enumerate(accounts, 1)))
+    of_users = users(
+        *({"ui_id": n, "username": name, "user_email": email} for n, (name, email) in enumerate(accounts, 1))
+    )
 
     def mixed(frame: pd.DataFrame) -> pd.DataFrame:
         order = list(range(len(frame)))

@@ -108,7 +108,12 @@ def _exempt(case: Case) -> None:
 
 def _owner_unreadable(case: Case) -> None:
     case.rejects.append(
-        {"table": "redcap_user_information", "key": "ui_id=1", "project_id": None, "username": f" {case.username.upper()} "}
+        {
+            "table": "redcap_user_information",
+            "key": "ui_id=1",
+            "project_id": None,
+            "username": f" {case.username.upper()} ",
+        }
     )
 
 
@@ -156,7 +161,11 @@ def test_a_project_with_its_anniversary_in_the_month_is_owed() -> None:
     assert decided["identifier"] == "7"
     assert decided["creation_month"] == "2020-10"
     assert (decided["app_title"], decided["project_irb_number"]) == ("=A study", "IRB1")
-    assert (decided["pi_email"], decided["pi_first_name"], decided["pi_last_name"]) == ("ada@example.org", "Ada", "Hale")
+    assert (decided["pi_email"], decided["pi_first_name"], decided["pi_last_name"]) == (
+        "ada@example.org",
+        "Ada",
+        "Hale",
+    )
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -226,7 +235,9 @@ class TestAnniversaries:
     def test_lie_in_the_month_of_creation_by_the_sites_clock(self, created: str, *, bills: bool) -> None:
         assert (decide(Case(1, {"creation_time": created})).loc[1, "outcome"] == OWED) == bills
 
-    @pytest.mark.parametrize(("created", "month"), [("2025-12-31 23:59:59", "2026-12"), ("2026-01-01 00:00:00", "2027-01")])
+    @pytest.mark.parametrize(
+        ("created", "month"), [("2025-12-31 23:59:59", "2026-12"), ("2026-01-01 00:00:00", "2027-01")]
+    )
     def test_at_new_year_the_local_year_counts(self, created: str, month: str) -> None:
         wanted = BillingMonth.parse(month)
         case = Case(1, {"creation_time": created})
@@ -250,7 +261,9 @@ class TestRejectsHoldBackTheirOwn:
     def test_a_value_that_is_only_reported_holds_back_nothing(self) -> None:
         case = Case(1)
         case.rejects.append({"table": "redcap_projects", "effect": "reported", "project_id": 1})
-        case.rejects.append({"table": "redcap_user_information", "effect": "reported", "project_id": None, "username": "owner1"})
+        case.rejects.append(
+            {"table": "redcap_user_information", "effect": "reported", "project_id": None, "username": "owner1"}
+        )
         assert decide(case).loc[1, "outcome"] == OWED
 
     def test_a_bad_user_holds_back_every_project_of_that_user(self) -> None:

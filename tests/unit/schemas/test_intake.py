@@ -101,7 +101,11 @@ class TestSoundRows:
         rows = raw(PROJECTS, {"project_id": 1}, {"project_id": 2}, {"project_id": 3})
         by_type, _ = read(rows.assign(creation_time=times), PROJECTS, ZONE)
         by_text, _ = read(rows.assign(creation_time=times.astype("string").astype(object)), PROJECTS, ZONE)
-        assert by_type["creation_time"].dt.strftime("%d %H:%M").fillna("missing").tolist() == ["08 07:30", "missing", "01 05:30"]
+        assert by_type["creation_time"].dt.strftime("%d %H:%M").fillna("missing").tolist() == [
+            "08 07:30",
+            "missing",
+            "01 05:30",
+        ]
         pd.testing.assert_frame_equal(by_type, by_text)
 
     def test_the_zone_is_the_sites(self) -> None:
@@ -110,7 +114,7 @@ class TestSoundRows:
 
 
 class TestRejects:
-    """A value that cannot be read is missing in the frame, and named: table, key, column, value, why, what it holds back."""
+    """A value that cannot be read is missing in the frame, and named: table, key, column, value, why, effect."""
 
     @pytest.mark.parametrize(
         ("value", "why"),
@@ -150,7 +154,9 @@ class TestRejects:
         assert rejects["why"].tolist() == ["is not of the years 1900 to 9998"]
         assert frame["creation_time"].isna().tolist() == [True, False]
 
-    @pytest.mark.parametrize("value", ["seven", "7.5", 7.5, "0x10", "inf", float("inf"), "1e30", "9007199254740993"], ids=repr)
+    @pytest.mark.parametrize(
+        "value", ["seven", "7.5", 7.5, "0x10", "inf", float("inf"), "1e30", "9007199254740993"], ids=repr
+    )
     def test_whole_numbers(self, value: object) -> None:
         frame, rejects = read(
             raw(PROJECT_OWNERSHIP, {"id": 3, "pid": value}, {"id": 4, "pid": 8}), PROJECT_OWNERSHIP, ZONE
@@ -179,7 +185,9 @@ class TestRejects:
         assert frame["project_id"].tolist() == [8]
 
     def test_a_key_that_occurs_twice_holds_back_its_project(self) -> None:
-        frame, rejects = read(raw(PROJECTS, {"app_title": "first"}, {"app_title": "second"}, {"project_id": 2}), PROJECTS, ZONE)
+        frame, rejects = read(
+            raw(PROJECTS, {"app_title": "first"}, {"app_title": "second"}, {"project_id": 2}), PROJECTS, ZONE
+        )
         twice = ("redcap_projects", "project_id=1", "project_id", "1", "occurs twice", "holds back", 1, None)
         assert told(rejects) == [twice, twice]
         assert frame["app_title"].tolist() == ["first", "A study"]
@@ -203,7 +211,9 @@ class TestRejects:
 
     def test_several_in_one_row_are_each_named(self) -> None:
         _, rejects = read(
-            raw(PROJECTS, {"project_id": 7, "creation_time": "x", "date_deleted": "0000-00-00 00:00:00"}), PROJECTS, ZONE
+            raw(PROJECTS, {"project_id": 7, "creation_time": "x", "date_deleted": "0000-00-00 00:00:00"}),
+            PROJECTS,
+            ZONE,
         )
         assert [(row[1], row[2], row[3]) for row in told(rejects)] == [
             ("project_id=7", "creation_time", "x"),

@@ -25,7 +25,12 @@ def lines_of(given: FrozenInputs) -> pd.DataFrame:
 def test_every_field_of_a_line() -> None:
     given = inputs(
         projects=projects(
-            {"project_id": 7554, "app_title": "=Study & Co", "project_irb_number": "IRB7", "creation_time": "2020-10-15"}
+            {
+                "project_id": 7554,
+                "app_title": "=Study & Co",
+                "project_irb_number": "IRB7",
+                "creation_time": "2020-10-15",
+            }
         ),
         owners=owners({"project_id": 7554, "username": "ada"}),
         service_instances=instances(
@@ -104,7 +109,7 @@ def test_a_month_without_a_price_holds_back_what_it_would_bill() -> None:
     decisions = ANNUAL_PROJECT.decide(given).set_index("identifier")
     assert decisions["rule"].to_dict() == {"1": "no_price", "2": "deleted"}
     assert decisions.loc["1", "outcome"] == HELD
-    assert "2026-10-31" in decisions.loc["1", "why"]
+    assert "2026-10-31" in str(decisions.loc["1", "why"])
     assert lines_of(given).empty
 
 

@@ -75,9 +75,7 @@ def test_without_a_price_what_is_owed_is_held_back_and_says_what_to_do() -> None
     held = without_price(DECISIONS, ANNUAL_PROJECT, date(2026, 10, 31))
     assert held["outcome"].tolist() == [HELD, NOT_OWED, HELD]
     assert held["rule"].tolist() == ["no_price", "deleted", "no_email"]
-    assert held["why"][0] == (
-        "No price of service 1 is in force on 2026-10-31: record one with `rcbill prices add`."
-    )
+    assert held["why"][0] == ("No price of service 1 is in force on 2026-10-31: record one with `rcbill prices add`.")
 
 
 def test_frozen_inputs_name_the_frames_there_are() -> None:
