@@ -64,7 +64,8 @@ class ReplaySite:
     def billing(self) -> Ledger | PeerBilling:
         """The billing database, in our shape or the peer's; only read."""
         if is_peer_shape(self.billing_url):
-            return read_peer(self.billing_url, self.policy.zone)
+            first_month = self.policy.fiscal_year_first_month
+            return read_peer(self.billing_url, self.policy.zone, fiscal_year_first_month=first_month)
         ledger = Ledger(self.billing_url, read_only=True)
         ledger.require_newest()
         return ledger

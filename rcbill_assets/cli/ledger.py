@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rcbill_assets.cli.common import who_is_it
+from rcbill_assets.cli.replay import with_zone
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.ledger.engine import parse_url, shown
 from rcbill_assets.ledger.peer_import import adopt as adopt_into
@@ -34,11 +35,15 @@ def upgrade() -> None:
 def adopt(
     source: Annotated[str, typer.Option("--from", help="URL of the peer-made database, which is only read.")],
     who: Annotated[str | None, typer.Option(help="Who imports; your login name by default.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="Of that database's times, which carry none; the site's by default, often UTC.")
+    ] = None,
 ) -> None:
     """Import the items of a peer-made billing database into the ledger. It can be run again to bring what is new."""
     site = Site(load_settings())
     site.ledger.upgrade()
-    peer = read_peer(source, site.policy.zone)
+    zone = with_zone(site.policy, time_zone).zone if time_zone else site.policy.zone
+    peer = read_peer(source, zone, fiscal_year_first_month=site.policy.fiscal_year_first_month)
     report = adopt_into(
         site.ledger,
         peer,

@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection, Engine
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
-from rcbill_assets.ledger.peer_views import make_peer_views, require_own_database
+from rcbill_assets.ledger.locks import exclusive
+from rcbill_assets.ledger.peer_views import drop_peer_views, make_peer_views, require_own_database
 from rcbill_assets.ledger.tables import INSERT_ONLY
 
 VERSION_TABLE = "rcbill_schema_version"
@@ -54,15 +55,33 @@ def upgrade(engine: Engine) -> list[str]:
             raise LedgerError(
                 f"The billing ledger {file} cannot be made ({error.strerror}): check the folder and who may write it."
             ) from None
-    with explained("the billing ledger", engine.url), engine.connect().execution_options(writes=True) as connection:
+    # One at a time: two that make the same tables would meet half-way, and MariaDB commits each statement by itself.
+    with (
+        explained("the billing ledger", engine.url),
+        exclusive(engine, "upgrade"),
+        engine.connect().execution_options(writes=True) as connection,
+    ):
         with connection.begin():
             require_own_database(connection)
+            _refuse_unknown(version_of(connection))
+            # A view keeps the tables it reads from being altered; they are made again below.
+            drop_peer_views(connection)
             command.upgrade(_config(connection), "head")
         with connection.begin():
             missing = _make_triggers(connection)
         with connection.begin():
             make_peer_views(connection)
     return missing
+
+
+def _refuse_unknown(version: str | None) -> None:
+    """LedgerError when the version is none that this program's migrations lead through."""
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if version is not None and version not in known:
+        raise LedgerError(
+            f"The billing ledger has version {version}, which this program does not know (its own is "
+            f"{newest_version()}): use the program that fits the ledger. Nothing was changed."
+        )
 
 
 def require_newest(engine: Engine) -> None:

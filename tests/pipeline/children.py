@@ -7,13 +7,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
+from rcbill_assets.cli import main
 from tests.pipeline.house import AS_OF, MONTH, House
 from tests.pipeline.kills import Point, Reaper
 
@@ -104,6 +106,57 @@ def bill_at_once(houses: Sequence[House]) -> list[Ended]:
     gate = _CONTEXT.Barrier(len(houses))
     children = [Child(house, gate=gate, name=f"run{number}") for number, house in enumerate(houses)]
     return [child.end() for child in children]
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """What stands on standard error: one sentence of ours, no traceback."""
+        assert self.status != 0, self.out
+        assert "Traceback" not in self.err + self.out
+        lines = self.err.strip().splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("rcbill: ")
+        return lines[0]
+
+
+def rcbill(folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> Said:
+    """Run the command `rcbill` in a folder, as it would run by itself but for the time it takes to start."""
+    out, err = folder.with_name(f"{folder.name}.out"), folder.with_name(f"{folder.name}.err")
+    order = (folder, list(arguments), dict(environment), out, err)
+    process = _CONTEXT.Process(target=_rcbill, args=order, daemon=True)
+    process.start()
+    try:
+        process.join(PATIENCE_SECONDS)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise TimeoutError(f"rcbill {' '.join(arguments)} had not ended after {PATIENCE_SECONDS} seconds")
+        status = process.exitcode
+        assert status is not None
+    finally:
+        process.close()
+    return Said(status, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
+
+
+def _rcbill(folder: Path, arguments: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
+    """What the process of a command does."""
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["rcbill", *arguments]
+    # It reads the settings when it is loaded.
+    del sys.modules["rcbill_assets.definitions"]
+    main()
 
 
 def _bill(order: Order, answer: Connection, gate: Barrier | None) -> None:

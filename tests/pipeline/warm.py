@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+import rcbill_assets.cli.app  # noqa: F401 - the commands, which import it when they start
 from rcbill_assets.demo.redcap_site import make_site, write_site
 from tests.pipeline.house import PROJECTS, TODAY, ZONE, House, does_not_wait_for_the_disk
 

@@ -156,6 +156,7 @@ def mariadb(*options: str) -> Iterator[MariaDB]:
             "--no-defaults",  # The system's own configuration is for the system's own server
             *as_root,
             f"--datadir={data}",
+            f"--tmpdir={folder}",  # Two servers that share one take each other's temporary tables away
             f"--bind-address={HOST}",
             f"--port={server.port}",
             "--socket=mariadb.sock",  # In the data folder: a longer path may be longer than a socket's can be

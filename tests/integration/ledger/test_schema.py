@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from itertools import pairwise
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import exc
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
 from rcbill_assets.errors import LedgerError, SourceError
-from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.tables import INSERT_ONLY, metadata
 from rcbill_assets.ledger.types import ExactDecimal, UtcDateTime
 from rcbill_assets.ledger.upgrade import VERSION_TABLE, newest_version
-from rcbill_assets.statuses import ALLOWED_MOVES, STATUSES
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 
@@ -135,7 +129,7 @@ def test_a_ledger_of_another_version_is_refused_with_what_to_do(ledger: Ledger, 
 
 def test_a_newer_ledger_is_not_upgraded_by_an_older_program(ledger: Ledger) -> None:
     set_version(ledger, "9999")
-    with pytest.raises(LedgerError, match=r"The billing ledger has version 9999, (which )?this program"):
+    with pytest.raises(LedgerError, match="The billing ledger has version 9999, which this program does not know"):
         ledger.upgrade()
 
 
@@ -172,148 +166,3 @@ def test_two_that_upgrade_at_once_make_one_ledger(ledger_url: str) -> None:
 def test_every_insert_only_table_has_its_triggers(ledger: Ledger) -> None:
     wanted = {f"tr_{table.name}_no_{verb}" for table in INSERT_ONLY for verb in ("update", "delete")}
     assert set(everything(ledger)[2]) == wanted
-
-
-@pytest.fixture
-def line_item(ledger: Ledger) -> int:
-    """The id of a line item that has just been made."""
-
-    def make(connection: sa.Connection) -> int:
-        connection.execute(t.services.insert(), {"service_code": "1", "name": "Fee", "months_between_bills": 12})
-        connection.execute(
-            t.service_instances.insert(),
-            {
-                "service_instance_id": "1-7",
-                "service_code": "1",
-                "identifier": "7",
-                "active": True,
-                "created_at": NOW,
-                "source": "test",
-            },
-        )
-        item = insert_one(
-            connection,
-            t.line_items,
-            billing_id="1-7",
-            billing_month="2026-10",
-            service_instance_id="1-7",
-            service_code="1",
-            kind="regular",
-            period_start=date(2026, 10, 31),
-            period_end=date(2026, 10, 31),
-            fiscal_year="2026-2027",
-            month_invoiced="October",
-            price=Decimal("150.00"),
-            quantity=Decimal(1),
-            amount=Decimal("150.00"),
-            name_of_service="x",
-            reason="new_item",
-            to_decide=False,
-            source="test",
-            created_at=NOW,
-        )
-        _event(connection, item, 1, None, "draft")
-        return item
-
-    return ledger.write(make)
-
-
-def _event(connection: sa.Connection, item: int, number: int, before: str | None, status: str) -> None:
-    connection.execute(
-        t.line_item_events.insert(),
-        {
-            "line_item_id": item,
-            "number": number,
-            "prior_number": number - 1 if before else None,
-            "prior_status": before,
-            "status": status,
-            "kind": "test",
-            "at": NOW,
-            "who": "test",
-            "why": "test",
-            "source": "test",
-        },
-    )
-
-
-# How an item gets to each status
-WAYS = {
-    "draft": ["draft"],
-    "sent": ["draft", "sent"],
-    "invoiced": ["draft", "sent", "invoiced"],
-    "unreconciled": ["draft", "sent", "unreconciled"],
-    "paid": ["draft", "sent", "paid"],
-    "canceled": ["draft", "canceled"],
-}
-
-
-def test_the_ledger_takes_the_moves_of_the_domain_and_no_other(ledger: Ledger, line_item: int) -> None:
-    """DOMAIN.md section 7; an event that moves nowhere (a study id, another payer) is always taken."""
-    with ledger.engine.connect() as connection:
-        for before, way in WAYS.items():
-            for after in STATUSES:
-                moves = connection.begin_nested() if connection.in_transaction() else connection.begin()
-                try:
-                    for number, (prior, status) in enumerate(pairwise(way), start=2):
-                        _event(connection, line_item, number, prior, status)
-                    _event(connection, line_item, len(way) + 1, before, after)
-                    taken = True
-                except (exc.IntegrityError, exc.OperationalError):
-                    taken = False
-                finally:
-                    moves.rollback()
-                assert taken == (before == after or (before, after) in ALLOWED_MOVES), (before, after)
-
-
-def test_an_event_cannot_lie_about_the_one_before_it(ledger: Ledger, line_item: int) -> None:
-    for number, before, status in ((2, "sent", "invoiced"), (3, "draft", "sent"), (1, None, "sent"), (2, None, "sent")):
-        with ledger.engine.connect() as connection, connection.begin() as moves:
-            with pytest.raises((exc.IntegrityError, exc.OperationalError)):
-                _event(connection, line_item, number, before, status)
-            moves.rollback()
-
-
-@pytest.mark.usefixtures("line_item")
-@pytest.mark.parametrize("table", ["line_items", "line_item_events"])
-@pytest.mark.parametrize("statement", ["UPDATE {0} SET reason = 'x'", "DELETE FROM {0}"])
-def test_what_is_written_stays_written(ledger: Ledger, table: str, statement: str) -> None:
-    with ledger.engine.connect() as connection, connection.begin() as changes:
-        with pytest.raises(exc.DBAPIError, match=f"rows of {table} are never changed nor taken away"):
-            connection.exec_driver_sql(statement.format(table))
-        changes.rollback()
-    assert len(ledger.line_item_states()) == 1
-
-
-def test_sqlite_does_not_let_a_row_be_replaced_either(sqlite_url: str) -> None:
-    """DESIGN.md section 4: INSERT OR REPLACE passes by plain triggers."""
-    ledger = Ledger(sqlite_url)
-    ledger.upgrade()
-    row = {"source": "x", "at": NOW, "who": "x", "why": "x", "report": "{}"}
-    row.pop("why")
-    ledger.write(lambda connection: connection.execute(t.imports.insert(), {"id": 1, **row}))
-    with ledger.engine.connect() as connection, pytest.raises(exc.DBAPIError, match="never changed nor taken away"):
-        connection.execute(t.imports.insert().prefix_with("OR REPLACE"), {"id": 1, **row, "report": "other"})
-
-
-@pytest.mark.parametrize("values", [{"amount": Decimal("-1.00")}, {"kind": "other"}, {"billing_month": "October"}])
-def test_a_line_that_cannot_be_is_not_taken(ledger: Ledger, line_item: int, values: dict[str, object]) -> None:
-    columns = [column for column in t.line_items.c if column.name not in {"id", "billing_id", *values}]
-    with ledger.engine.connect() as connection, connection.begin() as changes:
-        row = connection.execute(sa.select(*columns).where(t.line_items.c.id == line_item)).one()
-        copy = {column.name: value for column, value in zip(columns, row, strict=True)}
-        with pytest.raises((exc.IntegrityError, exc.OperationalError)):
-            connection.execute(t.line_items.insert(), {**copy, "billing_id": "1-8", **values})
-        changes.rollback()
-
-
-def test_one_line_per_billing_id_and_month_whatever_the_case(ledger: Ledger, line_item: int) -> None:
-    columns = [column for column in t.line_items.c if column.name not in {"id", "billing_id"}]
-    with ledger.engine.connect() as connection, connection.begin() as changes:
-        row = connection.execute(sa.select(*columns).where(t.line_items.c.id == line_item)).one()
-        copy = {column.name: value for column, value in zip(columns, row, strict=True)}
-        # Keys compare byte for byte: other ids are other lines
-        for billing_id in ("1-7 ", "1-7-A1", "3-Ada", "3-ada"):
-            connection.execute(t.line_items.insert(), {**copy, "billing_id": billing_id})
-        with pytest.raises(exc.IntegrityError):
-            connection.execute(t.line_items.insert(), {**copy, "billing_id": "1-7"})
-        changes.rollback()
