@@ -4,7 +4,6 @@ What makes a whole table untrustworthy blocks; a bad row is set aside by its ass
 """
 
 import warnings
-from decimal import Decimal
 from typing import Any
 
 import pandas as pd
@@ -21,11 +20,11 @@ from dagster_shared.utils.warnings import PreviewWarning
 
 from rcbill_assets.assets.describe import preview
 from rcbill_assets.assets.run import month_of
-from rcbill_assets.money import ZERO
+from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.month import improbable, summary_of
+from rcbill_assets.rules.month import summary_of
 from rcbill_assets.schemas.billing import HELD_BACK
-from rcbill_assets.services.registry import billing_in
+from rcbill_assets.stopping import why_improbable, why_stopped
 
 
 @asset_check(
@@ -44,35 +43,33 @@ def every_value_can_be_read(rejects: pd.DataFrame) -> AssetCheckResult:
     )
 
 
+PROBABLE = "Within what the last months lead to expect."
+
+
+def _why_it_goes_on(site: Site, month: BillingMonth) -> str:
+    why = why_improbable(site, month, site.months.lines_per_service(month))
+    if why is None:
+        return PROBABLE
+    who = site.months.approved_by(month)
+    return f"Approved by {who}. {why}" if who else "This run adds nothing to a month already handed off."
+
+
 def month_is_probable(months: PartitionsDefinition[str]) -> Any:
     """Return the check that stops an improbable month before its hand-off."""
 
     def check(context: AssetCheckExecutionContext, site: ResourceParam[Site], lines: pd.DataFrame) -> AssetCheckResult:
-        month, limits = month_of(context), site.policy.improbable_month
-        billed = lines[lines["kind"] != "reversal"]
-        sums: dict[str, tuple[int, Decimal]] = {
-            str(row["service_code"]): (int(row["lines"]), row["amount"])
-            for row in summary_of(billed).to_dict("records")
-        }
-        reasons = []
-        for service in billing_in(month, site.policy):
-            count, amount = sums.get(service.code, (0, ZERO))
-            history = site.months.history(month, service.code, limits.months)
-            why = improbable(service.code, count, amount, history, limits)
-            reasons += [why] if why else []
-        if not reasons:
-            return AssetCheckResult(passed=True, description="Within what the last months lead to expect.")
-        adds_nothing = site.months.to_hand_off(month)[0] == 0 and site.months.handed_off(month) > 0
-        if adds_nothing:
-            return AssetCheckResult(passed=True, description="This run adds nothing to a month already handed off.")
-        who = site.months.approved_by(month) if site.hands_off else None
-        if who is not None:
-            return AssetCheckResult(passed=True, description=f"Approved by {who}. {' '.join(reasons)}")
+        month = month_of(context)
+        if not site.hands_off:
+            billed = lines[lines["kind"] != "reversal"]
+            sums = {row["service_code"]: (row["lines"], row["amount"]) for row in summary_of(billed).to_dict("records")}
+            why = why_improbable(site, month, sums)
+            # A plan hands off nothing, so there is nothing to stop.
+            return AssetCheckResult(passed=why is None, severity=AssetCheckSeverity.WARN, description=why or PROBABLE)
+        stopped = why_stopped(site, month)
         return AssetCheckResult(
-            passed=False,
+            passed=stopped is None,
             severity=AssetCheckSeverity.ERROR,
-            description=" ".join(reasons)
-            + f' Nothing is handed off. If it is right: rcbill approve {month} --why "...", then run the month again.',
+            description=stopped or _why_it_goes_on(site, month),
         )
 
     with warnings.catch_warnings():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dagster import Definitions, JobDefinition
+from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import asset_checks, jobs, partitions, schedules
 from rcbill_assets.assets import billing, messages, people, projects, redcap
@@ -37,6 +37,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
         jobs=[monthly_billing],
         schedules=[schedules.monthly_billing_schedule(monthly_billing, site)],
         sensors=[run_failed_sensor(site)],
+        executor=in_process_executor,
         resources={"site": site, "as_of": AsOf(), "io_manager": ParquetFrames(site.storage)},
     )
 

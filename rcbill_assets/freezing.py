@@ -13,6 +13,7 @@ from datetime import datetime
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.months import Freeze
 from rcbill_assets.resources.site import Site
 from rcbill_assets.resources.storage import PLAN
@@ -35,15 +36,24 @@ def choose_freeze(
         return Freeze(month, PLAN, site.storage.freeze(plan), as_of, decided=False)
     latest = site.months.latest_freeze(month)
     if latest is None:
-        return _freeze(site, now, run_id)
+        return _freeze(site, now, services, run_id)
     if not latest.decided:
         return latest
     further = _mended(site, replace(now, number=latest.number + 1), latest, services)
-    return latest if further is None else _freeze(site, further, run_id)
+    return latest if further is None else _freeze(site, further, services, run_id)
 
 
-def _freeze(site: Site, inputs: FrozenInputs, run_id: str) -> Freeze:
-    digest = site.storage.freeze(inputs)
+def _freeze(site: Site, inputs: FrozenInputs, services: tuple[Service, ...], run_id: str) -> Freeze:
+    # Tried before it is frozen: what cannot be decided must not become the month's first freeze.
+    for service in services:
+        service.line_items(service.decide(inputs), inputs)
+    ledger_id = site.ledger.identity()
+    digest = site.storage.freeze(inputs, ledger_id)
+    if site.storage.freeze_owner(inputs.month, inputs.number) != ledger_id:
+        raise LedgerError(
+            f"{site.storage.freeze_folder(inputs.month, inputs.number)} was frozen for another ledger: give this "
+            "ledger a home of its own under [places]."
+        )
     # The folder may be another run's, which was first: its time is the freeze's time.
     as_of = site.storage.read_freeze(inputs.month, inputs.number).as_of
     freeze = Freeze(inputs.month, inputs.number, digest, as_of, decided=False)

@@ -9,5 +9,5 @@ from rcbill_assets.policy import Policy
 
 def billing_months(policy: Policy) -> MonthlyPartitionsDefinition:
     """Return the months that have ended, from the first one a site wants to see in the UI."""
-    first = policy.first_partition
+    first = min(policy.first_partition, policy.first_billing_month() or policy.first_partition)
     return MonthlyPartitionsDefinition(start_date=str(first), timezone=policy.time_zone, fmt="%Y-%m")

@@ -17,7 +17,7 @@ from dagster import (
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, as_of_of, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.errors import NotFinishedError
+from rcbill_assets.errors import LedgerError, NotFinishedError, SourceError
 from rcbill_assets.files import write_whole
 from rcbill_assets.freezing import choose_freeze
 from rcbill_assets.invoicing.invoice import Invoice, Published
@@ -33,6 +33,7 @@ from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
 from rcbill_assets.schemas.intake import conform, empty, together
 from rcbill_assets.services.registry import REGISTRY, billing_in
+from rcbill_assets.stopping import why_stopped
 
 
 def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -74,6 +75,18 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                     f"{month} has not ended at {at.astimezone(site.policy.zone):%Y-%m-%d %H:%M %Z}: a month is billed "
                     "after its end."
                 )
+            now = site.clock.now()
+            if at > now:
+                raise NotFinishedError(
+                    f"{at.isoformat()} has not come yet: a month is decided as of now, or of the past."
+                )
+            if (read_at := site.storage.extracted_at()) is not None and not month.is_finished(
+                read_at, site.policy.zone
+            ):
+                raise SourceError(
+                    f"REDCap was last read on {read_at.astimezone(site.policy.zone):%Y-%m-%d}, before {month} ended: "
+                    "materialise redcap/* first, or run the whole job."
+                )
             site.ledger.require_newest()
             site.ledger.seed_prices(REGISTRY, site.clock.now())
             begin_run(context, site, as_of)
@@ -90,7 +103,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 "exemptions": site.ledger.exemptions(),
             }
             freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
-            frozen = site.storage.read_freeze(month, freeze.number)
+            frozen = site.storage.read_freeze(month, freeze.number, freeze.sha256)
         frame = pd.DataFrame(
             {
                 "table": pd.Series(list(frozen.frames), dtype="string"),
@@ -167,7 +180,7 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         freeze = _freeze_of(frozen, month)
         with readable():
             begin_run(context, site, as_of)
-            inputs = site.storage.read_freeze(month, freeze.number)
+            inputs = site.storage.read_freeze(month, freeze.number, freeze.sha256)
             wanted, held = [], []
             for service in billing_in(month, site.policy):
                 decided = decisions[f"service_{service.code}"]
@@ -293,6 +306,10 @@ def handoff_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 frame, more = _preview(site, month, drafts, at, AWAITING_APPROVAL)
                 more["approve"] = f'rcbill approve {month} --why "..."'
             else:
+                # The check has asked before; it is not there when somebody runs this asset alone.
+                stopped = why_stopped(site, month)
+                if stopped is not None:
+                    raise LedgerError(stopped)
                 frame, more = _hand_off(context, site, month, at)
         site.months.note(context.run.run_id, more)
         shown = {**more, "file": MetadataValue.path(more["file"])} if "file" in more else more
@@ -324,7 +341,14 @@ def _hand_off(
         invoice, file = _publish(month, number, drafts, as_of)
         return handoff_message(invoice, file, site.policy, site.templates), file.file_name
 
-    batch = site.months.commit_handoff(month, make, as_of=as_of, run_id=context.run.run_id, now=site.clock.now())
+    batch = site.months.commit_handoff(
+        month,
+        make,
+        as_of=as_of,
+        run_id=context.run.run_id,
+        now=site.clock.now(),
+        only_approved=site.policy.approval_before_handoff,
+    )
     more = {"handoff": "nothing to hand off" if batch is None else f"number {batch.number}"}
     # From the ledger's bytes, so that a run that was killed here is made whole by the next one.
     for name, content in site.months.handoff_files(month):

@@ -15,7 +15,7 @@ from dagster import (
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED, NOT_BILLED
+from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED, NOT_BILLED, STOPPED
 from rcbill_assets.ledger.outbox import FAILED
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.post_office import deliver
@@ -23,6 +23,7 @@ from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.handoff import MESSAGES
 from rcbill_assets.schemas.intake import conform
 from rcbill_assets.services.registry import billing_in
+from rcbill_assets.stopping import why_stopped
 
 
 def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -70,7 +71,9 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         month = month_of(context)
         with readable():
             begin_run(context, site, as_of)
-            delivery = deliver(site.outbox, site.mailer, site.clock, context.run.run_id)
+            delivery = deliver(
+                site.outbox, site.mailer, site.clock, context.run.run_id, site.outbox.waiting(handoffs=site.hands_off)
+            )
             overview = site.outbox.overview()
             sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)
             site.months.note(
@@ -105,4 +108,6 @@ def _outcome(site: Site, month: BillingMonth) -> str:
     if freeze is None or not freeze.decided:
         # Somebody ran some of the assets only.
         return NOT_BILLED
+    if why_stopped(site, month) is not None:
+        return STOPPED
     return AWAITING_APPROVAL if site.months.to_hand_off(month)[0] > 0 else FINISHED

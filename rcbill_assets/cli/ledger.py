@@ -41,9 +41,10 @@ def adopt(
 ) -> None:
     """Import the items of a peer-made billing database into the ledger. It can be run again to bring what is new."""
     site = Site(load_settings())
-    site.ledger.upgrade()
     zone = with_zone(site.policy, time_zone).zone if time_zone else site.policy.zone
     peer = read_peer(source, zone, fiscal_year_first_month=site.policy.fiscal_year_first_month)
+    # Read before anything is made: a wrong URL leaves no empty ledger behind.
+    site.ledger.upgrade()
     report = adopt_into(
         site.ledger,
         peer,

@@ -16,6 +16,7 @@ from rcbill_assets.cli.common import instant_argument, month_argument, show, the
 from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.resources.clock import SystemClock
 from rcbill_assets.resources.site import Site
+from rcbill_assets.resources.storage import PLAN
 from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
 
 DEMO_CONFIG = Path("var") / "demo" / "rcbill.toml"
@@ -150,9 +151,10 @@ def why(
 
     site, chosen = the_site(), month_argument(month)
     latest = site.months.latest_freeze(chosen)
-    if latest is None:
+    number = latest.number if latest is not None else PLAN
+    if latest is None and not site.storage.freeze_folder(chosen, PLAN).is_dir():
         raise LedgerError(f"{chosen} has no run yet: bill it first (`rcbill bill {chosen}`).")
-    decisions = decisions_of_month(site, ANNUAL_PROJECT, chosen, latest.number)
+    decisions = decisions_of_month(site, ANNUAL_PROJECT, chosen, number)
     mine = decisions[decisions["identifier"] == project_id]
     if mine.empty:
         raise RcbillError(f"Project {project_id} was not in REDCap when {chosen} was frozen.")

@@ -212,14 +212,14 @@ class Actions:
                 "fiscal_year": month.fiscal_year(fiscal_year_first_month),
                 "month_invoiced": month.label,
             }
-            if old["status"] == PAID:
-                reversed_before = connection.scalar(
-                    sa.select(t.line_items.c.billing_id).where(t.line_items.c.corrects_line_item_id == id_)
+            corrected_by = connection.scalar(
+                sa.select(t.line_items.c.billing_id).where(t.line_items.c.corrects_line_item_id == id_)
+            )
+            if corrected_by is not None:
+                raise LedgerError(
+                    f"{old['billing_id']} of {old['billing_month']} was corrected by {corrected_by} before."
                 )
-                if reversed_before is not None:
-                    raise LedgerError(
-                        f"{old['billing_id']} of {old['billing_month']} was reversed by {reversed_before}."
-                    )
+            if old["status"] == PAID:
                 made.append(
                     self._new_line(
                         connection, old, action, labels, "X", kind="reversal", corrects_line_item_id=id_,
@@ -229,7 +229,7 @@ class Actions:
             if quantity > 0:
                 made.append(
                     self._new_line(
-                        connection, old, action, labels, "A", kind="adjustment", corrects_line_item_id=None,
+                        connection, old, action, labels, "A", kind="adjustment", corrects_line_item_id=id_,
                         price=price, quantity=quantity, amount=amount_of(price, quantity),
                     )
                 )  # fmt: skip

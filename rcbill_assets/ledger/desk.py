@@ -14,6 +14,7 @@ from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.rules.exemptions import PERSON, PROJECT
+from rcbill_assets.services.registry import REGISTRY
 
 # Departments and customers can be told apart only with people data, which comes with the reports.
 KINDS = (PERSON, PROJECT)
@@ -39,7 +40,7 @@ class Desk:
         }
 
         def add(connection: Connection) -> None:
-            self.ledger.require_service(connection, service_code)
+            _known_service(connection, service_code)
             same_day = (t.prices.c.service_code == service_code, t.prices.c.starts_on == starts_on)
             if connection.scalar(sa.select(t.prices.c.price).where(*same_day)) is not None:
                 raise LedgerError(
@@ -65,9 +66,12 @@ class Desk:
             raise LedgerError(f"An exemption is of a {' or a '.join(KINDS)}, not of a {kind!r}.")
         if until_at is not None and until_at < from_at:
             raise LedgerError("An exemption cannot end before it begins.")
+        subject = _subject(kind, subject)
+        if not why.strip():
+            raise LedgerError("An exemption needs a reason: say why.")
         row = {
             "kind": kind,
-            "subject": subject.strip(),
+            "subject": subject,
             "from_at": from_at,
             "until_at": until_at,
             "who": who,
@@ -110,3 +114,26 @@ class Desk:
             result = connection.execute(query)
             names = list(result.keys())
             return pd.DataFrame(result.all(), columns=names)
+
+
+def _known_service(connection: Connection, code: str) -> None:
+    """Make the service's row where it is not there yet; LedgerError when this program has no such service."""
+    if connection.scalar(sa.select(t.services.c.service_code).where(t.services.c.service_code == code)):
+        return
+    service = next((known for known in REGISTRY if known.code == code), None)
+    if service is None:
+        raise LedgerError(f"There is no service {code}; there is {', '.join(known.code for known in REGISTRY)}.")
+    row = {"service_code": code, "name": service.name, "months_between_bills": service.months_between_bills}
+    connection.execute(t.services.insert(), row)
+
+
+def _subject(kind: str, subject: str) -> str:
+    """Return whom or what an exemption names, as it is compared: a project's id without leading zeros."""
+    subject = subject.strip()
+    if not subject:
+        raise LedgerError(f"An exemption names a {kind}: say which.")
+    if kind != PROJECT:
+        return subject
+    if not subject.isdecimal():
+        raise LedgerError(f"A project is named by its id, a number, not by {subject!r}.")
+    return str(int(subject))

@@ -6,6 +6,7 @@ whoever marks a freeze decided writes its lines, and a line item is in at most o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from rcbill_assets.money import ZERO, total
 FINISHED = "finished"
 # Before the first billing month, or not decided yet: such a run is not the month's finished run.
 NOT_BILLED = "not billed"
+STOPPED = "stopped"
 AWAITING_APPROVAL = "awaiting approval"
 
 
@@ -193,14 +195,30 @@ class Months:
 
     def approve(self, month: BillingMonth, who: str, why: str, now: datetime) -> tuple[int, Decimal]:
         """Record that a person approves what the month would hand off now; return its count and amount."""
-        count, amount = self.to_hand_off(month)
-        self.ledger.write(
-            lambda connection: connection.execute(
+        latest = self.latest_freeze(month)
+        if latest is None or not latest.decided:
+            raise LedgerError(f"{month} has not been decided yet: run it first, look at it, then approve it.")
+        if not why.strip():
+            raise LedgerError("An approval needs a reason: say why.")
+
+        def record(connection: Connection) -> tuple[int, Decimal]:
+            drafts = _drafts(connection, month)
+            count, amount = len(drafts), total(drafts["amount"])
+            connection.execute(
                 t.approvals.insert(),
-                {"billing_month": str(month), "line_count": count, "amount": amount, "who": who, "why": why, "at": now},
+                {
+                    "billing_month": str(month),
+                    "line_count": count,
+                    "amount": amount,
+                    "lines_sha256": _digest(connection, month, drafts),
+                    "who": who,
+                    "why": why,
+                    "at": now,
+                },
             )
-        )
-        return count, amount
+            return count, amount
+
+        return self.ledger.write(record)
 
     def to_hand_off(self, month: BillingMonth) -> tuple[int, Decimal]:
         """Return count and amount of the drafts that the month's next hand-off would take."""
@@ -213,15 +231,7 @@ class Months:
 
     def approved_by(self, month: BillingMonth) -> str | None:
         """Return who approved just what the month would hand off now; None when nobody did."""
-        count, amount = self.to_hand_off(month)
-        a = t.approvals
-        query = (
-            sa.select(a.c.who)
-            .where(a.c.billing_month == str(month), a.c.line_count == count, a.c.amount == amount)
-            .order_by(a.c.id.desc())
-            .limit(1)
-        )
-        return self.ledger.read(lambda connection: connection.scalar(query))
+        return self.ledger.read(lambda connection: _approved_by(connection, month, _drafts(connection, month)))
 
     def handed_off(self, month: BillingMonth) -> int:
         """Return how many hand-offs the month has had."""
@@ -238,6 +248,7 @@ class Months:
         as_of: datetime,
         run_id: str,
         now: datetime,
+        only_approved: bool = False,
     ) -> Batch | None:
         """Put the month's drafts into a batch and commit it together with its mail; None when there are no drafts.
 
@@ -249,6 +260,10 @@ class Months:
             drafts = _drafts(connection, month)
             if drafts.empty:
                 return None
+            if only_approved and _approved_by(connection, month, drafts) is None:
+                raise LedgerError(
+                    f"The drafts of {month} have changed since they were approved: look again, and approve."
+                )
             of_month = t.handoffs.c.billing_month == str(month)
             number = (connection.scalar(sa.select(sa.func.max(t.handoffs.c.number)).where(of_month)) or 0) + 1
             message, file_name = make(drafts, number)
@@ -365,6 +380,24 @@ def _drafts(connection: Connection, month: BillingMonth) -> pd.DataFrame:
     result = connection.execute(query.order_by(state.billing_month, state.id))
     names = list(result.keys())
     return pd.DataFrame(result.all(), columns=names)
+
+
+def _approved_by(connection: Connection, month: BillingMonth, drafts: pd.DataFrame) -> str | None:
+    """Return who approved just these drafts, as the month's next hand-off; None when nobody did."""
+    a = t.approvals
+    query = sa.select(a.c.who).where(
+        a.c.billing_month == str(month), a.c.lines_sha256 == _digest(connection, month, drafts)
+    )
+    who: str | None = connection.scalar(query.order_by(a.c.id.desc()).limit(1))
+    return who
+
+
+def _digest(connection: Connection, month: BillingMonth, drafts: pd.DataFrame) -> str:
+    """Return a hash of what would be handed off next: which hand-off of the month, and each line with its amount."""
+    of_month = t.handoffs.c.billing_month == str(month)
+    number = connection.scalar(sa.select(sa.func.count()).select_from(t.handoffs).where(of_month))
+    lines = sorted(zip(drafts["billing_id"], drafts["billing_month"], drafts["amount"].map(str), strict=True))
+    return hashlib.sha256(repr((str(month), number, lines)).encode()).hexdigest()
 
 
 def _insert_instances(connection: Connection, instances: pd.DataFrame, at: datetime, source: str) -> int:

@@ -99,9 +99,14 @@ class Outbox:
         """Record a message that tells of nothing else in the ledger."""
         return self.ledger.write(lambda connection: record_message(connection, message, run_id=run_id, now=now))
 
-    def waiting(self) -> list[int]:
-        """Return the ids of what is to be sent, oldest first: recorded, or left behind by a sender that died."""
+    def waiting(self, *, handoffs: bool = True) -> list[int]:
+        """Return the ids of what is to be sent, oldest first: recorded, or left behind by a sender that died.
+
+        Hand-offs are left out where their door is closed.
+        """
         query = sa.select(t.outbox.c.id).where(t.outbox.c.status.in_((RECORDED, SENDING))).order_by(t.outbox.c.id)
+        if not handoffs:
+            query = query.where(t.outbox.c.handoff_id.is_(None))
         return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
 
     def load(self, outbox_id: int) -> Recorded:

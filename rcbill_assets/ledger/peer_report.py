@@ -16,6 +16,7 @@ import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.money import total
+from rcbill_assets.services.registry import REGISTRY
 
 # Of a list the ledger keeps so many rows, the text shows so many; the counts are always whole.
 KEPT_ROWS = 10_000
@@ -68,6 +69,7 @@ class AdoptReport:
         return "\n".join(
             f'[services.{code}]\nfirst_billing_month = "{month}"\n'
             for code, month in sorted(self.newest_months.items())
+            if code in {service.code for service in REGISTRY}  # settings know no others yet
         )
 
     def to_json(self) -> str:

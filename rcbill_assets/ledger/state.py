@@ -125,7 +125,11 @@ def drafts_to_hand_off(billing_month: str) -> sa.Select[tuple[object, ...]]:
             state.c.handoff_id.is_(None),
             sa.or_(
                 state.c.billing_month == billing_month,
-                sa.and_(state.c.kind != "regular", state.c.billing_month < billing_month),
+                sa.and_(
+                    # Corrections, and imported drafts that a person has decided on, whose own month has long been run.
+                    sa.or_(state.c.kind != "regular", state.c.peer_id.is_not(None)),
+                    state.c.billing_month < billing_month,
+                ),
             ),
         )
     )

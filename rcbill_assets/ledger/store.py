@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.engine import explained, make_engine, shown, write
 from rcbill_assets.ledger.frames import read_frame
@@ -45,6 +44,11 @@ class Ledger:
     def upgrade(self) -> list[str]:
         """Bring its tables to this version, making them where there are none; return what could not be had."""
         return upgrade(self.engine)
+
+    def identity(self) -> str:
+        """Return which ledger this is: an id it was given when it was made."""
+        found = self.read(lambda connection: connection.scalar(sa.select(t.identity.c.ledger_id)))
+        return str(found or "")
 
     def require_newest(self) -> None:
         """LedgerError unless it is there and has this program's version."""
@@ -158,11 +162,6 @@ class Ledger:
             }
 
         return self.read(sums)
-
-    def require_service(self, connection: Connection, code: str) -> None:
-        """LedgerError unless the ledger knows the service."""
-        if not connection.scalar(sa.select(t.services.c.service_code).where(t.services.c.service_code == code)):
-            raise LedgerError(f"The billing ledger knows no service {code}: record a price for it first.")
 
 
 NATURAL_KEY = ("billing_id", "billing_month")

@@ -129,7 +129,10 @@ line_items = _table(
     sa.UniqueConstraint("billing_id", "billing_month", name="uq_line_items_natural_key"),
     sa.Index("ix_line_items_billing_month", "billing_month", "service_code"),
     _one_of("kind", LINE_KINDS),
-    sa.CheckConstraint("(kind = 'reversal') = (corrects_line_item_id IS NOT NULL)", name="reversal_names_its_line"),
+    # One reversal and one new line for each line that was wrong; what else is adjusted corrects no line.
+    sa.UniqueConstraint("corrects_line_item_id", "kind", name="uq_line_items_corrected_once"),
+    sa.CheckConstraint("kind <> 'reversal' OR corrects_line_item_id IS NOT NULL", name="reversal_names_its_line"),
+    sa.CheckConstraint("kind <> 'regular' OR corrects_line_item_id IS NULL", name="regular_corrects_nothing"),
     sa.CheckConstraint("period_start <= period_end", name="period_in_order"),
     sa.CheckConstraint("price >= 0", name="price_not_negative"),
     sa.CheckConstraint(
@@ -298,6 +301,7 @@ approvals = _table(
     # What the person saw; other lines since then ask for another approval.
     sa.Column("line_count", sa.Integer, nullable=False),
     sa.Column("amount", Money(), nullable=False),
+    sa.Column("lines_sha256", sa.String(64), nullable=False),
     *_who_why(),
     sa.Column("at", UtcDateTime, nullable=False),
 )
@@ -369,6 +373,9 @@ outbox_attachments = _table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.UniqueConstraint("outbox_id", "file_name", name="uq_outbox_attachments_file_name"),
 )
+
+# One row: which ledger this is. Freezes name it, so that a home with another ledger's freezes is refused.
+identity = _table("ledger_identity", sa.Column("ledger_id", sa.String(64), primary_key=True))
 
 runs = _table(
     "runs",

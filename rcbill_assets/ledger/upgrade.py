@@ -5,6 +5,7 @@ Migrations are history and are never edited; triggers and views are made anew fr
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
 from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.peer_views import drop_peer_views, make_peer_views, require_own_database
-from rcbill_assets.ledger.tables import INSERT_ONLY
+from rcbill_assets.ledger.tables import INSERT_ONLY, identity
 
 VERSION_TABLE = "rcbill_schema_version"
 
@@ -71,6 +72,8 @@ def upgrade(engine: Engine) -> list[str]:
             missing = _make_triggers(connection)
         with connection.begin():
             make_peer_views(connection)
+            if connection.scalar(sa.select(identity.c.ledger_id)) is None:
+                connection.execute(identity.insert(), {"ledger_id": uuid.uuid4().hex})
     return missing
 
 

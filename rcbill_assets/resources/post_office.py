@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rcbill_assets.errors import MailRefusedError, MailUnavailableError
@@ -32,11 +33,13 @@ class Delivery:
         return f"{len(reasons)} of {len(self.tried)} messages did not go out. {reasons[0]}"
 
 
-def deliver(outbox: Outbox, mailer: Mailer, clock: Clock, run_id: str) -> Delivery:
-    """Send everything that waits. A message whose sender died is sent again under the same Message-ID."""
+def deliver(outbox: Outbox, mailer: Mailer, clock: Clock, run_id: str, only: Sequence[int] | None = None) -> Delivery:
+    """Send what waits (of `only`, when given). A message whose sender died is sent again under the same Message-ID."""
     delivery = Delivery()
     with outbox.ledger.exclusive("outbox"):
         for outbox_id in outbox.waiting():
+            if only is not None and outbox_id not in only:
+                continue
             recorded = outbox.load(outbox_id)
             outbox.begin(outbox_id, clock.now())
             try:

@@ -68,6 +68,11 @@ class RedcapDb:
     def tables(self, zone: ZoneInfo) -> RedcapTables:
         """Return every table that billing reads; the first that cannot be read ends it with its error."""
         config, bad_config = self.extract(CONFIG, zone)
+        if config.loc[config["field_name"] == "redcap_version", "value"].isna().all():
+            raise SourceError(
+                f"redcap_config of {WHAT} ({self.shown_url}) has no redcap_version, which is part of every link: "
+                "check that it is the right database."
+            )
         projects, bad_projects = self.extract(PROJECTS, zone)
         users, bad_users = self.extract(USER_INFORMATION, zone)
         users, same_users = first_by_key(users, USER_INFORMATION, "username", text=True)

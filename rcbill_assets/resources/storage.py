@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -60,15 +61,25 @@ class Storage:
         """Return the folder of a freeze."""
         return self.home / "storage" / "freezes" / str(month) / (PLAN_FOLDER if number == PLAN else str(number))
 
-    def freeze(self, inputs: FrozenInputs) -> str:
+    def extracted_at(self) -> datetime | None:
+        """Return when REDCap was last read, by the files; None when that was never."""
+        file = self.assets / "redcap" / "projects" / "latest.parquet"
+        return datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.is_file() else None
+
+    def freeze_owner(self, month: BillingMonth, number: int) -> str:
+        """Return the id of the ledger that a freeze was made for."""
+        text = (self.freeze_folder(month, number) / MANIFEST).read_text(encoding="utf-8")
+        return str(json.loads(text).get("ledger", ""))
+
+    def freeze(self, inputs: FrozenInputs, ledger_id: str = "") -> str:
         """Write a freeze unless it is there, and return the hash of the one that is there now; a plan is made anew."""
         target = self.freeze_folder(inputs.month, inputs.number)
         with _alone(target):
             if inputs.number == PLAN or not (target / MANIFEST).is_file():
-                self._write(inputs, target)
+                self._write(inputs, target, ledger_id)
             return _hash_of(target / MANIFEST)
 
-    def _write(self, inputs: FrozenInputs, target: Path) -> None:
+    def _write(self, inputs: FrozenInputs, target: Path, ledger_id: str) -> None:
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             hashes = {}
@@ -77,6 +88,7 @@ class Storage:
                 hashes[name] = hashlib.sha256(content).hexdigest()
                 write_whole(temporary / f"{name}.parquet", content)
             manifest = {
+                "ledger": ledger_id,
                 "month": str(inputs.month),
                 "number": inputs.number,
                 "as_of": inputs.as_of.isoformat(),
@@ -96,12 +108,13 @@ class Storage:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def read_freeze(self, month: BillingMonth, number: int) -> FrozenInputs:
-        """Return a freeze as it was written; LedgerError when it is not there or was changed."""
+    def read_freeze(self, month: BillingMonth, number: int, sha256: str | None = None) -> FrozenInputs:
+        """Return a freeze as it was written; LedgerError when it is not there, was changed, or is not of that hash."""
         folder = self.freeze_folder(month, number)
         try:
             with _alone(folder):
-                manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+                text = (folder / MANIFEST).read_bytes()
+                manifest = json.loads(text)
                 contents = {name: (folder / f"{name}.parquet").read_bytes() for name in manifest["frames"]}
         except OSError as error:
             raise LedgerError(
@@ -109,6 +122,11 @@ class Storage:
                 "storage was moved or emptied; "
                 "bring it back, since a month is billed from its first freeze."
             ) from None
+        if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
+            raise LedgerError(
+                f"Freeze {number} of {month} at {folder} is not the one the ledger knows: bring back the storage that "
+                "this ledger is billed from."
+            )
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest["frames"][name]:
                 raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")

@@ -83,7 +83,10 @@ def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, 
         return _read_whole(raw)
     if kind == "instant":
         return _read_instants(raw, zone)
-    return blank_to_missing(raw), {}
+    text = blank_to_missing(raw)
+    # PostgreSQL cannot keep it, and nothing that people write has it.
+    nul = text.str.contains("\x00", regex=False).fillna(False)
+    return (text.mask(nul), {"has a NUL character": nul}) if nul.any() else (text, {})
 
 
 def _read_whole(raw: pd.Series) -> tuple[pd.Series, dict[str, pd.Series]]:

@@ -12,15 +12,15 @@ from tests.servers.smtp import MailServer
 PROCESSES = 20
 
 
-def bill_by_all(house: House) -> None:
-    """Twenty at once; none fails, and what each says of itself adds up to one month."""
-    ended = bill_at_once([house] * PROCESSES)
+def bill_by_all(house: House, processes: int = PROCESSES) -> None:
+    """Many at once; none fails, and what each says of itself adds up to one month."""
+    ended = bill_at_once([house] * processes)
     assert [run.reasons for run in ended if not run.success] == []
     count = len(house.lines())
-    assert sorted(run.facts["billed"] for run in ended) == [0] * (PROCESSES - 1) + [count]
-    assert sorted(run.facts["items_sent"] for run in ended) == [0] * (PROCESSES - 1) + [count]
+    assert sorted(run.facts["billed"] for run in ended) == [0] * (processes - 1) + [count]
+    assert sorted(run.facts["items_sent"] for run in ended) == [0] * (processes - 1) + [count]
     assert Counter(run.facts["handoff"] for run in ended) == {
-        "nothing to hand off": PROCESSES - 1,
+        "nothing to hand off": processes - 1,
         "number 1": 1,
     }
 
@@ -51,6 +51,13 @@ def test_mariadb_and_mail_as_files(make_house: MakeHouse, one_by_itself: House, 
     assert house.outcome() == one_by_itself.outcome()
     assert [mail["Message-ID"] for mail in house.mails()] == [mail["Message-ID"] for mail in one_by_itself.mails()]
     assert [path.name for path in (house.home / "handoff" / MONTH).iterdir()] == [f"redcap-line-items-{MONTH}-1.xlsx"]
+
+
+def test_a_few_on_postgres(make_house: MakeHouse, one_by_itself: House, postgres_url: str) -> None:
+    house = make_house(postgres_url)
+    bill_by_all(house, 6)
+    assert house.outcome() == one_by_itself.outcome()
+    assert [mail["Message-ID"] for mail in house.mails()] == [mail["Message-ID"] for mail in one_by_itself.mails()]
 
 
 def test_eight_that_only_plan_do_not_stand_in_each_other_s_way(make_house: MakeHouse) -> None:

@@ -21,7 +21,7 @@ FLOORS = (
     {"calendar", "money", "policy", "text", "statuses", "errors", "schemas"},
     {"rules", "services"},
     {"files", "invoicing", "messages", "ledger", "resources", "settings"},
-    {"freezing", "replay", "demo"},
+    {"freezing", "stopping", "replay", "demo"},
     {"assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
     {"cli"},
 )

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("billing_month", sa.String(length=7), nullable=False),
         sa.Column("line_count", sa.Integer(), nullable=False),
         sa.Column("amount", types.ExactDecimal(precision=14, scale=2), nullable=False),
+        sa.Column("lines_sha256", sa.String(length=64), nullable=False),
         sa.Column("who", sa.String(length=191), nullable=False),
         sa.Column("why", sa.Text(), nullable=False),
         sa.Column("at", types.UtcDateTime(), nullable=False),
@@ -98,6 +99,14 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
+        "ledger_identity",
+        sa.Column("ledger_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("ledger_id", name=op.f("pk_ledger_identity")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
@@ -288,11 +297,14 @@ def upgrade() -> None:
             "(kind = 'reversal' AND quantity <= 0 AND amount <= 0) OR (kind <> 'reversal' AND quantity >= 0 AND amount >= 0)",
             name=op.f("ck_line_items_only_reversals_are_negative"),
         ),
+        sa.CheckConstraint("billing_month LIKE '____-__'", name=op.f("ck_line_items_billing_month_shape")),
         sa.CheckConstraint(
-            "(kind = 'reversal') = (corrects_line_item_id IS NOT NULL)",
+            "kind <> 'regular' OR corrects_line_item_id IS NULL", name=op.f("ck_line_items_regular_corrects_nothing")
+        ),
+        sa.CheckConstraint(
+            "kind <> 'reversal' OR corrects_line_item_id IS NOT NULL",
             name=op.f("ck_line_items_reversal_names_its_line"),
         ),
-        sa.CheckConstraint("billing_month LIKE '____-__'", name=op.f("ck_line_items_billing_month_shape")),
         sa.CheckConstraint("kind IN ('regular', 'adjustment', 'reversal')", name=op.f("ck_line_items_kind_known")),
         sa.CheckConstraint("period_start <= period_end", name=op.f("ck_line_items_period_in_order")),
         sa.CheckConstraint("price >= 0", name=op.f("ck_line_items_price_not_negative")),
@@ -307,6 +319,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_line_items")),
         sa.UniqueConstraint("billing_id", "billing_month", name="uq_line_items_natural_key"),
+        sa.UniqueConstraint("corrects_line_item_id", "kind", name="uq_line_items_corrected_once"),
         sa.UniqueConstraint("peer_id", name=op.f("uq_line_items_peer_id")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -532,6 +545,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_runs_month")
 
     op.drop_table("runs")
+    op.drop_table("ledger_identity")
     op.drop_table("imports")
     op.drop_table("handoffs")
     op.drop_table("freezes")
