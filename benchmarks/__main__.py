@@ -12,24 +12,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
-from datetime import date
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.ledger.store import Ledger
 from tests.servers.databases import MariaDB, mariadb
-
-TODAY = date(2026, 11, 5)
-ZONE = "America/New_York"
-
-
-def write(projects: int, url: str) -> None:
-    """Make a site and write it."""
-    write_site(make_site(projects, 7, TODAY, ZONE, malformed=False), url)
 
 
 def measure(what: str, times: int, **given: str) -> dict[str, Any]:
@@ -50,8 +38,7 @@ def one_size(server: MariaDB, projects: int, times: int) -> None:
     server.make(name)
     redcap = server.url(name)
     # In a process of its own: a child's peak memory begins with its parent's.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(write, projects, redcap).result()
+    measure("site", 1, redcap_url=redcap, projects=str(projects))
     home = Path(tempfile.mkdtemp(prefix="rcbill-bench-"))
     try:
         ledger = f"ledger_{projects}"

@@ -12,10 +12,11 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import ReplaySite, replay
 from rcbill_assets.resources.redcap_db import RedcapDb
@@ -31,6 +32,13 @@ def raw_read(redcap_url: str) -> Callable[[], object]:
     """Return the reading of the columns that billing reads, with nothing done to them."""
     database = RedcapDb(redcap_url)
     return lambda: [database.raw(source.table) for source in SOURCES]
+
+
+def new_site(redcap_url: str, projects: str) -> Callable[[], object]:
+    """Return the making of a make-believe site."""
+    return lambda: write_site(
+        make_site(int(projects), 7, date(2026, 11, 5), "America/New_York", malformed=False), redcap_url
+    )
 
 
 def decisions(redcap_url: str, billing_url: str) -> Callable[[], object]:
@@ -79,7 +87,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     if "home" in given:
         given["home"] = Path(given["home"])
-    work = {"raw": raw_read, "decisions": decisions, "job": whole_job}[what](**given)
+    work = {"site": new_site, "raw": raw_read, "decisions": decisions, "job": whole_job}[what](**given)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds, result = [], None
     for _ in range(times):

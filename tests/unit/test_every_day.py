@@ -114,7 +114,6 @@ class Decade:
         )
 
 
-@cache
 def decade(zone: str) -> Decade:
     site, policy = ZoneInfo(zone), Policy(time_zone=zone)
     created = {f"1-{number}": text for number, text in enumerate(nasty_instants(zone), start=1)}
@@ -151,47 +150,42 @@ def billed_by(runs: Callable[[date], bool], of: Decade) -> Counter[tuple[str, st
     return ledger
 
 
-# A zone's decade is decided once: its tests stay with one worker.
-@pytest.mark.parametrize("zone", [pytest.param(zone, marks=pytest.mark.xdist_group(zone)) for zone in ZONES])
-class TestTheDecade:
-    @pytest.mark.parametrize(
-        "runs",
-        [
-            lambda _: True,
-            lambda day: day.day == 5,
-            lambda day: day.day == 1,
-            lambda day: not date(2025, 3, 1) <= day <= date(2025, 6, 3),  # missed for three months
-            lambda day: (day.month, day.day) == (12, 31),
-        ],
-        ids=["daily", "on the fifth", "on the first", "missed for three months", "once a year"],
-    )
-    def test_each_project_month_is_billed_exactly_once(self, zone: str, runs: Callable[[date], bool]) -> None:
-        of = decade(zone)
-        assert len(of.created) > 300
+RUNS: dict[str, Callable[[date], bool]] = {
+    "daily": lambda _: True,
+    "on the fifth": lambda day: day.day == 5,
+    "on the first": lambda day: day.day == 1,
+    "missed for three months": lambda day: not date(2025, 3, 1) <= day <= date(2025, 6, 3),
+    "once a year": lambda day: (day.month, day.day) == (12, 31),
+}
+
+
+def check_that_a_month_run_again_bills_nothing(lines: pd.DataFrame) -> None:
+    assert not not_billed_yet(lines, lines).any()
+    assert not_billed_yet(lines, lines.iloc[:0]).all()
+    assert lines["billing_id"].is_unique
+
+
+def check_the_labels(month: BillingMonth, lines: pd.DataFrame) -> None:
+    begins = month.year if month.month >= 7 else month.year - 1
+    last_day = stdlib.monthrange(month.year, month.month)[1]
+    assert len(lines) > 0
+    assert set(lines["billing_month"]) == {f"{month.year}-{month.month:02d}"}
+    assert set(lines["month_invoiced"]) == {stdlib.month_name[month.month]}
+    assert set(lines["fiscal_year"]) == {f"{begins}-{begins + 1}"}
+    assert set(lines["period_end"]) == {date(month.year, month.month, last_day)}
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_each_project_month_is_billed_exactly_once(zone: str) -> None:
+    """One test per zone, since its decade is worth deciding once."""
+    of = decade(zone)
+    assert len(of.created) > 300
+    owed = of.owed_until(BillingMonth(2032, 11))
+    for name, runs in RUNS.items():
         billed = billed_by(runs, of)
-        assert billed == of.owed_until(BillingMonth(2032, 11))
-        assert max(billed.values()) == 1
-
-    def test_a_month_that_is_run_again_bills_nothing(self, zone: str) -> None:
-        for lines in decade(zone).lines.values():
-            assert not not_billed_yet(lines, lines).any()
-            assert not_billed_yet(lines, lines.iloc[:0]).all()
-            assert lines["billing_id"].is_unique
-
-    def test_labels_are_the_months(self, zone: str) -> None:
-        for month, lines in decade(zone).lines.items():
-            begins = month.year if month.month >= 7 else month.year - 1
-            assert set(lines["billing_month"]) <= {f"{month.year}-{month.month:02d}"}
-            assert set(lines["month_invoiced"]) <= {stdlib.month_name[month.month]}
-            assert set(lines["fiscal_year"]) <= {f"{begins}-{begins + 1}"}
-            assert set(lines["period_end"]) <= {date(month.year, month.month, stdlib.monthrange(*_key(month))[1])}
-            assert len(lines) > 0
-
-    def test_nobody_is_billed_in_the_year_of_creation(self, zone: str) -> None:
-        of = decade(zone)
-        for month, lines in of.lines.items():
-            assert all(int(of.created[billing_id][:4]) < month.year for billing_id in lines["billing_id"])
-
-
-def _key(month: BillingMonth) -> tuple[int, int]:
-    return month.year, month.month
+        assert billed == owed, name
+        assert max(billed.values()) == 1, name
+    for month, lines in of.lines.items():
+        check_that_a_month_run_again_bills_nothing(lines)
+        check_the_labels(month, lines)
+        assert all(int(of.created[billing_id][:4]) < month.year for billing_id in lines["billing_id"])

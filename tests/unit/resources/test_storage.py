@@ -142,7 +142,7 @@ class TestAPlan:
             return title(storage, PLAN)
 
         with ThreadPoolExecutor(20) as makers:
-            assert set(makers.map(make_and_read, range(40))) <= {str(number) for number in range(40)}
+            assert set(makers.map(make_and_read, range(20))) <= {str(number) for number in range(20)}
 
 
 FRAMES = {
