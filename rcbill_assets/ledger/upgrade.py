@@ -6,6 +6,7 @@ Migrations are history and are never edited; triggers and views are made anew fr
 from __future__ import annotations
 
 import uuid
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -31,8 +32,9 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
 def newest_version() -> str:
-    """Return the schema version of this code."""
+    """Return the schema version of this code; it takes a while, since alembic loads every migration."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
         raise LedgerError("The program has no migrations: its installation is not whole.")

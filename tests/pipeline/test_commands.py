@@ -93,9 +93,8 @@ def test_an_exemption_is_made_listed_and_ended(house: House, command: Command) -
 
 
 def test_a_price_holds_from_its_day_on(house: House, command: Command) -> None:
-    nothing_yet = command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board", fails=True)
-    assert "record a price for it first" in nothing_yet.err
-    house.eye.ledger.seed_prices(_services(), house.eye.clock.now())
+    unknown = command("prices", "add", "9", "140.00", "2024-10-31", "--why", "the board", fails=True)
+    assert "There is no service 9; there is 1." in unknown.err
     command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board")
     assert "140.00" in command("prices", "list").out
     assert "choose another day" in command("prices", "add", "1", "150", "2024-10-31", "--why", "x", fails=True).err
@@ -120,12 +119,6 @@ def test_a_refused_mail_is_listed_and_put_back(house: House, command: Command) -
     assert "1 sent" in bill(command)
     (mail,) = house.mails("handoff")
     assert mail["Message-ID"] == recorded.message_id
-
-
-def _services() -> tuple[Any, ...]:
-    from rcbill_assets.services.registry import REGISTRY  # noqa: PLC0415 - as in house.py
-
-    return REGISTRY
 
 
 def test_the_demo_needs_nothing_but_a_folder(tmp_path: Path) -> None:

@@ -131,11 +131,14 @@ def mariadb(*options: str) -> Iterator[MariaDB]:
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     with work_folder() as folder:
         data = folder / "data"
+        # Two servers that share one take each other's temporary tables away, the one that installs included
+        own_tmpdir = f"--tmpdir={folder}"
         run(
             [
                 str(install),
                 "--no-defaults",
                 f"--datadir={data}",
+                own_tmpdir,
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
                 *as_root,
@@ -156,7 +159,7 @@ def mariadb(*options: str) -> Iterator[MariaDB]:
             "--no-defaults",  # The system's own configuration is for the system's own server
             *as_root,
             f"--datadir={data}",
-            f"--tmpdir={folder}",  # Two servers that share one take each other's temporary tables away
+            own_tmpdir,
             f"--bind-address={HOST}",
             f"--port={server.port}",
             "--socket=mariadb.sock",  # In the data folder: a longer path may be longer than a socket's can be

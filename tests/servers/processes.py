@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "rcbill-tests-"
-STALE_SECONDS = 3600
+STALE_SECONDS = 60
 # A server's time zone is not to depend on where the tests run.
 ENVIRONMENT = os.environ | {"TZ": "UTC"}
 

@@ -116,14 +116,14 @@ def test_a_month_without_a_price_holds_back_what_it_would_bill() -> None:
 def test_the_sites_choices_show_on_the_line() -> None:
     policy = Policy.model_validate(
         {
-            "fiscal_year_first_month": 1,
+            "fiscal_year_first_month": 11,
             "redcap_base_url": "http://r.example.org",
             "services": {"1": {"name_of_service": "Informatics"}},
         }
     )
     listed = prices({"service_name": "REDCap fee", "starts_on": date(2020, 1, 1), "price": Decimal("99.5")})
     line = lines_of(inputs(policy=policy, prices=listed, config=config({"value": "15.0.1"}))).iloc[0]
-    assert line["fiscal_year"] == "2026-2027"
+    assert line["fiscal_year"] == "2025-2026"
     assert line["name_of_service"] == "Informatics"
     assert line["comments"] == "REDCap fee: http://r.example.org/redcap_v15.0.1/ProjectSetup/index.php?pid=1"
     assert line["amount"] == Decimal("99.50")
