@@ -197,6 +197,14 @@ class TestWhatCannotBeRead:
             ):
                 database.extract(source, ZONE)
 
+    def test_a_site_that_does_not_say_its_version_is_named(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
+        for database in (mariadb, sqlite):
+            change(database, "UPDATE redcap_config SET value = ' ' WHERE field_name = 'redcap_version'")
+            with pytest.raises(
+                SourceError, match="redcap_config of .* has no redcap_version, which is part of every link"
+            ):
+                database.tables(ZONE)
+
     def test_a_site_may_have_no_ownership_records_yet(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
         for database in (mariadb, sqlite):
             change(database, "DELETE FROM redcap_entity_project_ownership")
