@@ -121,7 +121,8 @@ class TestInsertOnly:
         ledger = Ledger(sqlite_url)
         ledger.upgrade()
         ledger.seed_prices(REGISTRY, NOW)
-        row = {"id": 1, "billing_month": "2026-10", "line_count": 1, "amount": Decimal("1.00"), **TOLD}
+        seen = {"line_count": 1, "amount": Decimal("1.00"), "lines_sha256": "0" * 64}
+        row = {"id": 1, "billing_month": "2026-10", **seen, **TOLD}
         row.pop("source")
         ledger.write(lambda connection: connection.execute(t.approvals.insert(), row))
         replacing = t.approvals.insert().prefix_with("OR REPLACE")
