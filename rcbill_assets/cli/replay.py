@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from rcbill_assets.cli.common import instant_argument
 from rcbill_assets.errors import RcbillError, SettingsError, UnknownDecisionError
-from rcbill_assets.files import write_whole
+from rcbill_assets.files import stands_for_something_else, write_whole
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import DECISIONS, ReplaySite, to_csv
 from rcbill_assets.replay import replay as decide
@@ -21,7 +22,7 @@ def replay(
     redcap_url: Annotated[str, typer.Option(help="REDCap's database; only read.")],
     billing_url: Annotated[str, typer.Option(help="A ledger of ours, or a database in the peer's shape; only read.")],
     as_of: Annotated[str, typer.Option(help="The instant to decide for, 2026-11-05T12:00:00Z.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write; /dev/stdout prints it.")],
     service_requests: Annotated[Path | None, typer.Option(help="A records export of the service requests.")] = None,
     time_zone: Annotated[str | None, typer.Option(help="The site's time zone; the policy's by default.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="k=v, for decisions that take options.")] = None,
@@ -45,7 +46,8 @@ def replay(
         raise RcbillError(
             f"{out} cannot be written ({error.strerror}): check the folder and who may write it."
         ) from None
-    print(f"{len(frame)} rows in {out}")
+    # The rows may have gone to standard output themselves.
+    print(f"{len(frame)} rows in {out}", file=sys.stderr if stands_for_something_else(out) else sys.stdout)
 
 
 def with_zone(policy: Policy, name: str) -> Policy:

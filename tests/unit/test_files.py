@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,39 @@ def test_who_fails_on_the_way_leaves_the_old_file_and_nothing_else(
     with pytest.raises(OSError, match="No space left"):
         write_whole(tmp_path / "f", b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"f": b"old"}
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    """A named pipe, in a folder of its own: /dev/stdout is of this kind, and no test may touch that."""
+    path = tmp_path / "dev" / "pipe"
+    path.parent.mkdir()
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_a_pipe_is_written_into_and_stays_a_pipe(pipe: Path, tmp_path: Path, *, by_link: bool) -> None:
+    path = pipe
+    if by_link:
+        path = tmp_path / "stdout"
+        path.symlink_to(pipe)
+    kind = path.lstat()
+    # Opened for both ways here, so that neither waits for ever for the other.
+    holder = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        write_whole(path, b"whole")
+        assert os.read(holder, 100) == b"whole"
+    finally:
+        os.close(holder)
+    assert (path.lstat().st_ino, path.lstat().st_mode) == (kind.st_ino, kind.st_mode)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(pipe.parent.iterdir()) == [pipe]
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path: Path) -> None:
+    write_whole(tmp_path / "f", b"old and longer")
+    (tmp_path / "link").symlink_to(tmp_path / "f")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "f").read_bytes() == b"new"
