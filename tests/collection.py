@@ -1,7 +1,7 @@
 """What every test has to keep to, and what becomes of those whose programs are not there. A pytest plugin.
 
-- No test is skipped or expected to fail. A test that needs a program this machine does not have is left out at
-  collection and named at the end; with CI=true that fails the run.
+- No test is skipped or expected to fail. A test that needs what this machine does not have, a program or the peer's
+  recorded cases, is left out at collection and named at the end; with CI=true that fails the run.
 - Every test stands in one of the tiers, and a unit test starts no server.
 """
 
@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from tests.recorded import peer_cases_are_there
 from tests.servers.programs import PROGRAMS
 
 TIERS = ("unit", "integration", "pipeline", "cases")
 FORBIDDEN_MARKS = ("skip", "skipif", "xfail")
 
-# Fixture -> the program it starts. A parameter of a test or fixture that is named as a program needs it as well.
-PROGRAM_OF = {
+PEER_CASES = "peer_cases"
+# Fixture -> what it needs: the program it starts, the folder it reads. A parameter of a test or fixture that is named
+# as a program needs it as well.
+NEED_OF = {
     "mariadb_server": "mariadb",
     "mariadb_url": "mariadb",
     "start_mariadb": "mariadb",
@@ -25,14 +28,28 @@ PROGRAM_OF = {
     "postgres_url": "postgres",
     "start_postgres": "postgres",
     "chromium": "chromium",
+    "peer_cases": PEER_CASES,
 }
 # Fixtures that have no business in a unit test
-SERVERS = {*PROGRAM_OF, "ledger_url", "redcap_url", "smtp_server", "smtp_login_server"}
+SERVERS = {*NEED_OF, "ledger_url", "redcap_url", "smtp_server", "smtp_login_server"}
 
 
-def needed_programs(fixtures: Iterable[str], parameters: dict[str, object]) -> set[str]:
-    """The programs (keys of PROGRAMS) that a test with these fixtures and parameters starts."""
-    by_fixture = {PROGRAM_OF[fixture] for fixture in fixtures if fixture in PROGRAM_OF}
+def absent() -> set[str]:
+    """What this machine does not have."""
+    programs = {name for name, program in PROGRAMS.items() if not program.installed}
+    return programs if peer_cases_are_there() else programs | {PEER_CASES}
+
+
+def mend_of(need: str) -> str:
+    """What brings what is absent."""
+    if need == PEER_CASES:
+        return "To run them: put the recorded cases at ../shared/peer_cases, or name their folder in RCBILL_PEER_CASES"
+    return f"To run them: sudo apt-get install {PROGRAMS[need].package}"
+
+
+def needs(fixtures: Iterable[str], parameters: dict[str, object]) -> set[str]:
+    """What a test with these fixtures and parameters cannot run without (keys of PROGRAMS, PEER_CASES)."""
+    by_fixture = {NEED_OF[fixture] for fixture in fixtures if fixture in NEED_OF}
     by_parameter = {value for value in parameters.values() if isinstance(value, str) and value in PROGRAMS}
     return by_fixture | by_parameter
 
@@ -51,7 +68,7 @@ class Collection:
     """The pytest hooks. With xdist each worker collects and the controller reports, so the findings travel."""
 
     def __init__(self) -> None:
-        # Program -> the tests left out for want of it
+        # What is absent -> the tests left out for want of it
         self.left_out: dict[str, list[str]] = {}
 
     @pytest.hookimpl(wrapper=True)
@@ -77,12 +94,12 @@ class Collection:
     @pytest.hookimpl(trylast=True)  # After -k and -m: what nobody asked for is not missed
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Leave out the tests that cannot run here."""
-        absent = {name for name, program in PROGRAMS.items() if not program.installed}
+        lacking = absent()
         kept: list[pytest.Item] = []
         deselected: list[pytest.Item] = []
         for item in items:
             callspec = getattr(item, "callspec", None)
-            missing = needed_programs(_fixtures(item), callspec.params if callspec else {}) & absent
+            missing = needs(_fixtures(item), callspec.params if callspec else {}) & lacking
             for name in missing:
                 self.left_out.setdefault(name, []).append(item.nodeid)
             (deselected if missing else kept).append(item)
@@ -113,7 +130,7 @@ class Collection:
             terminalreporter.section(f"NOT RUN: {len(tests)} tests need {name}", red=True, bold=True)
             for test in tests:
                 write(test)
-            write(f"To run them: sudo apt-get install {PROGRAMS[name].package}", bold=True)
+            write(mend_of(name), bold=True)
             if _in_ci():
                 write("With CI=true this is a failure.", red=True)
         if self._skipped(config):

@@ -6,29 +6,23 @@ As multisets of rows, so that order never matters and no row hides.
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
 from rcbill_assets.replay import to_csv
+from tests.recorded import peer_cases_folder
 
 Row = tuple[str, ...]
 NULL = r"\N"
 
 
-def peer_cases() -> Path:
-    """The folder of the recorded cases: beside the checkout, or where RCBILL_PEER_CASES says."""
-    return Path(os.environ.get("RCBILL_PEER_CASES") or Path(__file__).parents[3] / "shared" / "peer_cases")
-
-
 def expected(name: str, site: str = "site_1000") -> list[dict[str, str]]:
     """The rows that the peer decided; NULL and blank are the same: empty."""
-    path = peer_cases() / site / "expected" / f"{name}.csv"
+    path = peer_cases_folder() / site / "expected" / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as file:
         return [
             {column: "" if value == NULL else value.strip() and value for column, value in row.items()}

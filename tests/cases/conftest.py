@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.cases.compare import peer_cases
 from tests.servers.databases import MariaDB
 
 # Declared type in the recorded site -> what MariaDB gets for it.
@@ -23,12 +22,15 @@ _TYPES: dict[str, sa.types.TypeEngine[Any]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _of_the_recorded_cases(peer_cases: Path) -> None:
+    """Every test of this tier needs them, those too that read the site by a fixture's name only."""
+
+
 @pytest.fixture(scope="session")
-def site_sqlite() -> str:
+def site_sqlite(recorded_site_url: str) -> str:
     """URL of the recorded site."""
-    path = peer_cases() / "site_1000" / "site.db"
-    assert path.is_file(), "the recorded cases are not beside the checkout: name their folder in RCBILL_PEER_CASES"
-    return f"sqlite:///{path}"
+    return recorded_site_url
 
 
 @pytest.fixture(scope="session")

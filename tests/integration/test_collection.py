@@ -1,4 +1,4 @@
-"""A whole pytest session under the rules of tests/collection.py, on a machine without MariaDB."""
+"""A whole pytest session under the rules of tests/collection.py, on a machine without MariaDB or recorded cases."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ CONFTEST = """
 import pytest
 from tests.servers.programs import PROGRAMS, Program
 
-pytest_plugins = ["tests.collection"]
+pytest_plugins = ["tests.recorded", "tests.collection"]
 PROGRAMS["mariadb"] = Program("mariadb-server", ("no-such-program",))
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -21,15 +21,16 @@ def ledger_url(request):
 
 @pytest.fixture
 def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with one test on two databases, one of which is not there."""
+    """A project with one test on two databases, one of which is not there, and one that needs the recorded cases."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("RCBILL_PEER_CASES", str(pytester.path / "nowhere"))
     # Those of the session around this one
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID", "PYTEST_ADDOPTS"):
         monkeypatch.delenv(name, raising=False)
     pytester.makeconftest(CONFTEST)
     folder = pytester.mkdir("tests") / "integration"
     folder.mkdir()
-    (folder / "test_a.py").write_text("def test_a(ledger_url):\n    pass\n")
+    (folder / "test_a.py").write_text("def test_a(ledger_url):\n    pass\n\ndef test_b(recorded_site_url):\n    pass\n")
     return pytester
 
 
@@ -58,6 +59,9 @@ def test_what_cannot_run_is_named_and_fails_ci(
             "*NOT RUN: 1 tests need mariadb*",
             "tests/integration/test_a.py::test_a?mariadb?",
             "*sudo apt-get install mariadb-server",
+            "*NOT RUN: 1 tests need peer_cases*",
+            "tests/integration/test_a.py::test_b",
+            "*put the recorded cases at ../shared/peer_cases, or name their folder in RCBILL_PEER_CASES",
         ]
     )
     assert result.parseoutcomes()["passed"] == 1

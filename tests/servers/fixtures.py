@@ -1,6 +1,6 @@
 """The servers as fixtures. A server lives as long as a worker's session, a database as long as a test.
 
-A fixture that starts a program belongs into PROGRAM_OF in collection.py too, so that its tests are left out, by name,
+A fixture that starts a program belongs into NEED_OF in collection.py too, so that its tests are left out, by name,
 where the program cannot be had.
 """
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collection import broken_rules, needed_programs
+from tests.collection import broken_rules, needs
 from tests.servers.programs import Program
 
 
@@ -17,10 +17,11 @@ from tests.servers.programs import Program
         (["ledger_url"], {"ledger_url": "sqlite"}, set()),
         (["ledger_url"], {"ledger_url": "postgres"}, {"postgres"}),
         (["kind"], {"kind": "mariadb", "count": 3}, {"mariadb"}),
+        (["recorded_site_url", "peer_cases"], {}, {"peer_cases"}),
     ],
 )
-def test_needed_programs(fixtures: list[str], parameters: dict[str, object], programs: set[str]) -> None:
-    assert needed_programs(fixtures, parameters) == programs
+def test_what_a_test_needs(fixtures: list[str], parameters: dict[str, object], programs: set[str]) -> None:
+    assert needs(fixtures, parameters) == programs
 
 
 def test_a_good_test_breaks_no_rule() -> None:

@@ -1,19 +1,14 @@
-"""A peer-made billing database for a test, and where the peer's recorded cases are."""
+"""A peer-made billing database for a test."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 Row = Mapping[str, Any]
-
-CASES = Path(os.environ.get("RCBILL_PEER_CASES", Path(__file__).parents[4] / "shared" / "peer_cases"))
-SITE_URL = f"sqlite:///{CASES / 'site_1000' / 'site.db'}"
 
 # As the peer declares them: every number a DOUBLE. Without its primary keys, since copies of it have none either.
 _NUMBERS = {

@@ -28,7 +28,6 @@ from tests.integration.ledger.peer_database import (
     FEE,
     INSTANCE,
     PAID,
-    SITE_URL,
     SUPPORT,
     add_to_peer,
     change_peer,
@@ -135,9 +134,9 @@ def add_event(ledger: Ledger, peer_id: int, before: str, after: str, number: int
 
 
 class TestTheRecordedSite:
-    def test_everything_finds_its_place_to_the_cent(self, ledger: Ledger) -> None:
-        peer = read_peer(SITE_URL, ZoneInfo("UTC"))
-        report = adopt(ledger, peer, source=SITE_URL, who="ada", now=NOW)
+    def test_everything_finds_its_place_to_the_cent(self, ledger: Ledger, recorded_site_url: str) -> None:
+        peer = read_peer(recorded_site_url, ZoneInfo("UTC"))
+        report = adopt(ledger, peer, source=recorded_site_url, who="ada", now=NOW)
         assert report.items == {"added": 2968, "followed": 0, "unchanged": 0}
         assert report.instances == {"added": 682, "made": 68}
         assert report.agrees
@@ -175,7 +174,7 @@ class TestTheRecordedSite:
         assert len(report.to_decide) == 101 + 2 + 438  # All drafts, and what was sent over 60 days ago
 
         before = counts(ledger)
-        again = adopt(ledger, peer, source=SITE_URL, who="ada", now=NOW)
+        again = adopt(ledger, peer, source=recorded_site_url, who="ada", now=NOW)
         assert again.items == {"added": 0, "followed": 0, "unchanged": 2968}
         assert again.agrees
         assert again.conflicts.empty

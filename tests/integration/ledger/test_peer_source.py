@@ -17,7 +17,7 @@ from rcbill_assets.ledger import peer_source
 from rcbill_assets.ledger.peer_import import is_peer_shape, read_peer
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
-from tests.integration.ledger.peer_database import FEE, INSTANCE, PAID, SITE_URL, SUPPORT, TYPES, make_peer
+from tests.integration.ledger.peer_database import FEE, INSTANCE, PAID, SUPPORT, TYPES, make_peer
 
 ZONE = ZoneInfo("America/New_York")
 
@@ -167,9 +167,9 @@ def test_a_database_of_neither_is_no_peers(tmp_path: Path) -> None:
         read_peer(f"sqlite:///{file}", ZONE)
 
 
-def test_the_recorded_site() -> None:
-    peer = read_peer(SITE_URL, ZoneInfo("UTC"))
-    assert is_peer_shape(SITE_URL)
+def test_the_recorded_site(recorded_site_url: str) -> None:
+    peer = read_peer(recorded_site_url, ZoneInfo("UTC"))
+    assert is_peer_shape(recorded_site_url)
     assert (len(peer.items), len(peer.instances), peer.others) == (
         2968,
         614,

@@ -19,7 +19,7 @@ from rcbill_assets.ledger.peer_import import adopt, read_peer
 from rcbill_assets.ledger.peer_plan import OWN_IDS_FROM
 from rcbill_assets.ledger.peer_views import PEER_COLUMNS, drop_peer_views, make_peer_views
 from rcbill_assets.ledger.store import Ledger
-from tests.integration.ledger.peer_database import ITEM, PAID, SITE_URL, change_peer, make_peer
+from tests.integration.ledger.peer_database import ITEM, PAID, change_peer, make_peer
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 # DOMAIN.md section 2, word for word.
@@ -266,10 +266,10 @@ def test_an_imported_item_comes_back_as_the_peer_has_it(ledger: Ledger, tmp_path
     assert len(view(ledger, "invoice_line_item_communications")) == 2
 
 
-def test_the_recorded_site_comes_back_row_by_row(ledger: Ledger) -> None:
-    peer = read_peer(SITE_URL, ZoneInfo("UTC"))
+def test_the_recorded_site_comes_back_row_by_row(ledger: Ledger, recorded_site_url: str) -> None:
+    peer = read_peer(recorded_site_url, ZoneInfo("UTC"))
     adopt(ledger, peer, source="peer", who="ada", now=NOW)
-    engine = sa.create_engine(SITE_URL.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true")
+    engine = sa.create_engine(recorded_site_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true")
     with engine.connect() as connection:
         there = pd.DataFrame(connection.exec_driver_sql("SELECT * FROM invoice_line_item ORDER BY id").mappings().all())
     engine.dispose()
