@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dagster import Definitions, JobDefinition, in_process_executor
 
-from rcbill_assets import asset_checks, jobs, partitions, schedules
+from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, schedules
 from rcbill_assets.assets import billing, messages, people, projects, redcap
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
@@ -34,7 +34,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             asset_checks.month_is_probable(months),
             asset_checks.ledger_balances,
         ],
-        jobs=[monthly_billing],
+        jobs=[monthly_billing, *adhoc_jobs.JOBS],
         schedules=[schedules.monthly_billing_schedule(monthly_billing, site)],
         sensors=[run_failed_sensor(site)],
         executor=in_process_executor,

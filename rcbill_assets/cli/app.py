@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import demo, desk, ledger, replay, run
+from rcbill_assets.cli import demo, desk, items, ledger, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -22,6 +22,17 @@ app.command("why")(run.why)
 app.command("adopt")(ledger.adopt)
 app.command("doctor")(ledger.doctor)
 app.command("approve")(desk.approve)
+app.command("cancel")(items.cancel)
+app.command("cancel-study")(items.cancel_study)
+app.command("cancel-deleted")(items.cancel_deleted)
+app.command("write-off")(items.write_off)
+app.command("reassign")(items.reassign)
+app.command("dispute")(items.dispute)
+app.command("settle")(items.settle)
+app.command("hold")(items.hold)
+app.command("release")(items.release)
+app.command("correct")(items.correct)
+app.command("decide")(items.decide)
 app.add_typer(ledger.ledger_app, name="ledger")
 app.add_typer(desk.prices_app, name="prices")
 app.add_typer(desk.exempt_app, name="exempt")

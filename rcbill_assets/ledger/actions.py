@@ -75,6 +75,10 @@ class Actions:
             raise LedgerError(f"There is no line item {billing_id} of {month}: check both.")
         return int(found)
 
+    def states(self, ids: list[int]) -> pd.DataFrame:
+        """Return items as they are now, one row each, in the order of their ids."""
+        return self.ledger.read(lambda connection: states_of(connection, ids))
+
     def of_study(self, study_id: str) -> list[int]:
         """Return the ids of the items of a study id that are not paid or canceled."""
         state = line_item_state().subquery()

@@ -1,7 +1,8 @@
-"""The messages of a billing month: who gets them and what fills their templates (DOMAIN.md sections 7 and 10). Pure."""
+"""The messages of billing: who gets them and what fills their templates (DOMAIN.md sections 7 and 10). Pure."""
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import pandas as pd
@@ -60,6 +61,47 @@ def run_failed_message(
     """Return the notice, to the REDCap team, that a run has failed."""
     subject, body = templates.render("run_failed", run_id=run_id, job=job, partition=partition, error=error)
     return _to_redcap_team("run_failed", run_id, partition, subject, body, at, policy)
+
+
+# What was done -> how the mail says it, and what it asks of the fiscal team
+ITEM_CHANGES = {
+    "canceled": ("canceled", "Please do not invoice them, and take back the invoices that went out already."),
+    "written off": ("written off", "Please close their invoices: they will not be paid."),
+    "reassigned": ("given another payer to", "Please invoice the payer named above, from now on."),
+    "dispute opened": ("noted a dispute about", "Nothing happens for not paying until it is settled."),
+    "dispute ended": ("settled the dispute about", "Not paying has its consequences again."),
+    "hold opened": ("put on hold", "Nothing happens for not paying until they are released."),
+    "hold ended": ("released from hold", "Not paying has its consequences again."),
+    "corrected": ("corrected", "Reversals and new lines are drafts now, and come with the next hand-off."),
+    "decided": ("confirmed", "Drafts among them come with the next hand-off."),
+}
+
+
+def items_changed_message(
+    what: str, items: pd.DataFrame, who: str, why: str, at: datetime, policy: Policy, templates: Templates
+) -> Message:
+    """Return the notice to the fiscal team, cc the billing list, of what a person did to line items.
+
+    `what` is a key of ITEM_CHANGES; `items` are the items as they are now: `id`, billing id, labels, amounts, status.
+    """
+    did, asks = ITEM_CHANGES[what]
+    shown = items.assign(payer=items["pi_email"] if what == "reassigned" else None).astype(object)
+    listed = shown.where(shown.notna(), None).to_dict("records")
+    subject, body = templates.render("items_changed", what=what, did=did, asks=asks, who=who, why=why, items=listed)
+    about = hashlib.sha256(",".join(str(id_) for id_ in sorted(items["id"])).encode()).hexdigest()[:32]
+    return Message(
+        template="items_changed",
+        about=about,
+        period=at.isoformat(),
+        rung=what,
+        to=policy.mail.fiscal_team,
+        cc=policy.mail.billing_list,
+        sender=policy.mail.sender,
+        reply_to=policy.mail.reply_to,
+        subject=subject,
+        body=body,
+        dated=at,
+    )
 
 
 def _to_redcap_team(

@@ -21,8 +21,8 @@ FLOORS = (
     {"calendar", "money", "policy", "text", "statuses", "errors", "schemas"},
     {"rules", "services"},
     {"files", "invoicing", "messages", "ledger", "resources", "settings"},
-    {"freezing", "stopping", "replay", "demo"},
-    {"assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
+    {"adhoc", "freezing", "stopping", "replay", "demo"},
+    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
     {"cli"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
