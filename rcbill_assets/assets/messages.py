@@ -16,7 +16,7 @@ from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.ledger.months import AWAITING_APPROVAL, FINISHED, NOT_BILLED, STOPPED
-from rcbill_assets.ledger.outbox import FAILED
+from rcbill_assets.ledger.outbox import FAILED, RECORDED
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.site import Site
@@ -43,7 +43,8 @@ def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         """Show what waits."""
         with readable():
             overview = site.outbox.overview()
-        waiting = conform(overview[overview["status"].isin(["recorded", "sending"])], MESSAGES)
+        unsent = (overview["status"] != FAILED) & (overview["recipient_status"] == RECORDED)
+        waiting = conform(overview[unsent], MESSAGES)
         return Output(waiting, metadata=about(waiting))
 
     return messages_outbox

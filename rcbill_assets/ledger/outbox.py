@@ -17,14 +17,15 @@ from sqlalchemy.engine import Connection
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
-from rcbill_assets.messages.message import Attachment, Message
+from rcbill_assets.messages.message import Attachment, Message, Refusal
 
 RECORDED, SENDING, ACCEPTED, FAILED = "recorded", "sending", "accepted", "failed"
+REFUSED = "refused"  # of a recipient; the others are both a message's and a recipient's
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A message that is in the outbox, with its id and where it stands."""
+    """A message that is in the outbox, with its id, where it stands, and who of its recipients waits for it."""
 
     id: int
     message: Message
@@ -32,6 +33,16 @@ class Recorded:
     status: str
     attempts: int
     handoff_id: int | None
+    waiting: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a try came to: where the message stands, whether a recipient still waits, how many items were sent."""
+
+    status: str
+    waits: bool
+    items_sent: int
 
 
 def record_message(
@@ -100,11 +111,19 @@ class Outbox:
         return self.ledger.write(lambda connection: record_message(connection, message, run_id=run_id, now=now))
 
     def waiting(self, *, handoffs: bool = True) -> list[int]:
-        """Return the ids of what is to be sent, oldest first: recorded, or left behind by a sender that died.
+        """Return the ids of what is to be sent, oldest first: recorded, left behind by a sender that died, or accepted
+        but for a recipient that the server would not take then.
 
         Hand-offs are left out where their door is closed.
         """
-        query = sa.select(t.outbox.c.id).where(t.outbox.c.status.in_((RECORDED, SENDING))).order_by(t.outbox.c.id)
+        r = t.outbox_recipients
+        somebody_waits = sa.select(r.c.outbox_id).where(r.c.outbox_id == t.outbox.c.id, r.c.status == RECORDED).exists()
+        unsent = t.outbox.c.status.in_((RECORDED, SENDING))
+        query = (
+            sa.select(t.outbox.c.id)
+            .where(unsent | ((t.outbox.c.status == ACCEPTED) & somebody_waits))
+            .order_by(t.outbox.c.id)
+        )
         if not handoffs:
             query = query.where(t.outbox.c.handoff_id.is_(None))
         return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
@@ -140,51 +159,64 @@ class Outbox:
                 dated=row.dated,
                 attachments=tuple(Attachment(file.file_name, file.media_type, bytes(file.content)) for file in files),
             )
-            return Recorded(row.id, message, row.message_id, row.status, row.attempts, row.handoff_id)
+            waiting = tuple(
+                person.address
+                for person in sorted(people, key=lambda person: person.kind != "to")
+                if person.status == RECORDED
+            )
+            return Recorded(row.id, message, row.message_id, row.status, row.attempts, row.handoff_id, waiting)
 
         return self.ledger.read(load)
 
     def begin(self, outbox_id: int, now: datetime) -> None:
-        """Mark a message as being sent: from here to `accepted` is the window in which it may be sent twice."""
-        self.ledger.write(
-            lambda connection: connection.execute(
-                t.outbox.update()
-                .where(t.outbox.c.id == outbox_id, t.outbox.c.status.in_((RECORDED, SENDING)))
-                .values(status=SENDING, status_at=now, attempts=t.outbox.c.attempts + 1)
-            )
-        )
+        """Mark a message as being sent: from here to `tried` is the window in which it may be sent twice.
 
-    def accepted(self, recorded: Recorded, refused: Mapping[str, str], *, run_id: str, now: datetime) -> int:
-        """Mark a message as accepted; the items of its hand-off become `sent`. Return how many did.
-
-        `refused` names the recipients that the server would not take, and why; they do not stop the others.
+        One that is accepted already, and waits for some recipients only, stays so.
         """
 
-        def mark(connection: Connection) -> int:
-            updated = connection.execute(
-                t.outbox.update()
-                .where(t.outbox.c.id == recorded.id, t.outbox.c.status.in_((RECORDED, SENDING)))
-                .values(status=ACCEPTED, status_at=now, detail=None)
-            ).rowcount
-            _mark_recipients(connection, recorded.id, refused)
-            if updated == 0 or recorded.handoff_id is None:
-                return 0
-            return _items_sent(connection, recorded, run_id, now)
-
-        return self.ledger.write(mark)
-
-    def failed(self, recorded: Recorded, why: str, refused: Mapping[str, str], *, now: datetime) -> None:
-        """Mark a message as refused for good; a person mends it and asks for it again (`retry`)."""
-
         def mark(connection: Connection) -> None:
-            connection.execute(
-                t.outbox.update()
-                .where(t.outbox.c.id == recorded.id, t.outbox.c.status != ACCEPTED)
-                .values(status=FAILED, status_at=now, detail=why)
-            )
-            _mark_recipients(connection, recorded.id, refused, others=None)
+            o = t.outbox
+            one_more = o.update().where(o.c.id == outbox_id).values(attempts=o.c.attempts + 1)
+            connection.execute(one_more.where(o.c.status.in_((RECORDED, SENDING, ACCEPTED))))
+            begins = o.update().where(o.c.id == outbox_id, o.c.status.in_((RECORDED, SENDING)))
+            connection.execute(begins.values(status=SENDING, status_at=now))
 
         self.ledger.write(mark)
+
+    def tried(
+        self, recorded: Recorded, refused: Mapping[str, Refusal], why: str, *, run_id: str, now: datetime
+    ) -> Tried:
+        """Mark what became of a try, recipient by recipient: who is not in `refused` has the message.
+
+        The message is accepted as soon as one of those it is to has it: the items of its hand-off become `sent`, and a
+        recipient that the server would not take now still waits, alone. While all of those it is to wait, so does the
+        message; when each was refused for good it has failed, says `why`, and a person mends it and asks for it again
+        (`retry`).
+        """
+
+        def mark(connection: Connection) -> Tried:
+            r = t.outbox_recipients
+            for address in recorded.waiting:
+                refusal = refused.get(address)
+                values = {"status": ACCEPTED, "detail": None}
+                if refusal is not None:
+                    values = {"status": REFUSED if refusal.for_good else RECORDED, "detail": refusal.says}
+                connection.execute(
+                    r.update().where(r.c.outbox_id == recorded.id, r.c.address == address).values(values)
+                )
+            people = connection.execute(sa.select(r.c.kind, r.c.status).where(r.c.outbox_id == recorded.id)).all()
+            status = _stands({person.status for person in people if person.kind == "to"})
+            waits = any(person.status == RECORDED for person in people)
+            moved = connection.execute(
+                t.outbox.update()
+                .where(t.outbox.c.id == recorded.id, t.outbox.c.status.in_((RECORDED, SENDING)))
+                .values(status=status, status_at=now, detail=None if status == ACCEPTED else why)
+            ).rowcount
+            if status != ACCEPTED or moved == 0 or recorded.handoff_id is None:
+                return Tried(status, waits, 0)
+            return Tried(status, waits, _items_sent(connection, recorded, run_id, now))
+
+        return self.ledger.write(mark)
 
     def put_back(self, recorded: Recorded, why: str, *, now: datetime) -> None:
         """Leave a message for the next run, since the server could not take it now."""
@@ -197,17 +229,19 @@ class Outbox:
         )
 
     def retry(self, outbox_id: int, *, now: datetime) -> bool:
-        """Put a failed message back among those waiting; return whether it had failed."""
-        changed = self.ledger.write(
-            lambda connection: (
-                connection.execute(
-                    t.outbox.update()
-                    .where(t.outbox.c.id == outbox_id, t.outbox.c.status == FAILED)
-                    .values(status=RECORDED, status_at=now)
-                ).rowcount
-            )
-        )
-        return changed == 1
+        """Put a failed message back among those waiting, for all who do not have it; return whether it had failed."""
+
+        def put(connection: Connection) -> bool:
+            r = t.outbox_recipients
+            failed = t.outbox.update().where(t.outbox.c.id == outbox_id, t.outbox.c.status == FAILED)
+            if connection.execute(failed.values(status=RECORDED, status_at=now)).rowcount == 0:
+                return False
+            # Whoever has it is not mailed again.
+            refused = r.update().where(r.c.outbox_id == outbox_id, r.c.status == REFUSED)
+            connection.execute(refused.values(status=RECORDED))
+            return True
+
+        return self.ledger.write(put)
 
     def overview(self) -> pd.DataFrame:
         """Return one row per message and recipient: who, what, when recorded, where it stands."""
@@ -227,16 +261,11 @@ class Outbox:
             return pd.DataFrame(result.all(), columns=names)
 
 
-def _mark_recipients(
-    connection: Connection, outbox_id: int, refused: Mapping[str, str], others: str | None = ACCEPTED
-) -> None:
-    r = t.outbox_recipients
-    if others is not None:
-        connection.execute(r.update().where(r.c.outbox_id == outbox_id).values(status=others, detail=None))
-    for address, why in refused.items():
-        connection.execute(
-            r.update().where(r.c.outbox_id == outbox_id, r.c.address == address).values(status="refused", detail=why)
-        )
+def _stands(statuses: set[str]) -> str:
+    """Return where a message stands by its recipients: those it is to, not those who get a copy."""
+    if ACCEPTED in statuses:
+        return ACCEPTED
+    return RECORDED if RECORDED in statuses else FAILED
 
 
 def _items_sent(connection: Connection, recorded: Recorded, run_id: str, now: datetime) -> int:

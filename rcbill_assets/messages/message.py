@@ -22,6 +22,14 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What a mail server said of a recipient it did not take: for good (5xx), or for now (4xx)."""
+
+    says: str
+    for_good: bool
+
+
+@dataclass(frozen=True)
 class Message:
     """A mail as it is recorded. `to` has at least one address; the first is the key's recipient."""
 

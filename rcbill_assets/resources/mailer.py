@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -18,15 +18,15 @@ from typing import Protocol
 
 from rcbill_assets.errors import MailRefusedError, MailUnavailableError, without_secrets
 from rcbill_assets.files import write_whole
-from rcbill_assets.messages.message import Message
+from rcbill_assets.messages.message import Message, Refusal
 from rcbill_assets.policy import Mail
 
 
 class Mailer(Protocol):
     """What takes mail."""
 
-    def send(self, message: Message) -> Mapping[str, str]:
-        """Hand the message over; return the recipients refused and why, when others were accepted.
+    def send(self, message: Message, to: Sequence[str]) -> Mapping[str, Refusal]:
+        """Hand the message over for these of its recipients; return those not taken, and why. The others have it.
 
         MailRefusedError: refused for good, nobody has it. MailUnavailableError: not now, or not known.
         """
@@ -68,7 +68,7 @@ class EmlFolder:
         safe = "".join(letter if letter.isalnum() or letter in "-_.@" else "_" for letter in readable)[:120]
         return self.folder / f"{safe}-{message.message_id.strip('<>').partition('@')[0][-12:]}.eml"
 
-    def send(self, message: Message) -> Mapping[str, str]:
+    def send(self, message: Message, to: Sequence[str]) -> Mapping[str, Refusal]:
         """Write the file; nothing when it is there already."""
         path = self.path_of(message)
         if not path.exists():
@@ -90,19 +90,17 @@ class SmtpServer:
         self._password = password
         self._place = f"The mail server {settings.smtp_host}:{settings.smtp_port}"
 
-    def send(self, message: Message) -> Mapping[str, str]:
+    def send(self, message: Message, to: Sequence[str]) -> Mapping[str, Refusal]:
         """Send it over a connection of its own, TLS verified where the site asks for TLS."""
         mail = as_mail(message)
-        everybody = [*message.to, *message.cc]
         try:
             server = self._connect()
             try:
-                refused = server.send_message(mail, from_addr=message.sender, to_addrs=everybody)
+                refused = server.send_message(mail, from_addr=message.sender, to_addrs=list(to))
             finally:
                 _leave(server)
         except smtplib.SMTPRecipientsRefused as error:
-            self._raise_for(error.recipients)
-            raise AssertionError("unreachable: the line above raises") from None
+            return self._nobody(to, error.recipients)
         except smtplib.SMTPAuthenticationError:
             raise MailUnavailableError(
                 f"{self._place} refuses the user name or password: check [mail] smtp_username and RCBILL_SMTP_PASSWORD."
@@ -118,7 +116,7 @@ class SmtpServer:
                 f"({self._clean(str(error)) or type(error).__name__}): check that it runs and "
                 "that [mail] smtp_host, smtp_port and smtp_security are right. The message stays in the outbox."
             ) from None
-        return {address: f"{code} {self._clean(text)}" for address, (code, text) in refused.items()}
+        return self._refusals(refused)
 
     def _connect(self) -> smtplib.SMTP:
         chosen = self._settings
@@ -145,11 +143,26 @@ class SmtpServer:
             raise
         return server
 
-    def _raise_for(self, recipients: Mapping[str, tuple[int, bytes]]) -> None:
-        says = "; ".join(f"{address}: {code} {self._clean(text)}" for address, (code, text) in recipients.items())
-        if all(code >= 500 for code, _ in recipients.values()):
+    def _refusals(self, answers: Mapping[str, tuple[int, bytes]]) -> dict[str, Refusal]:
+        return {
+            address: Refusal(f"{code} {self._clean(text)}", for_good=code >= 500)
+            for address, (code, text) in answers.items()
+        }
+
+    def _nobody(self, to: Sequence[str], answers: Mapping[str, tuple[int, bytes]]) -> dict[str, Refusal]:
+        """Return the refusals of a mail that nobody has; an error where one sentence says it for everybody."""
+        refused = self._refusals(answers)
+        says = "; ".join(f"{address}: {refusal.says}" for address, refusal in refused.items())
+        if not any(refusal.for_good for refusal in refused.values()):
+            raise MailUnavailableError(
+                f"{self._place} takes no recipient now ({says}). The message stays in the outbox."
+            )
+        # A server that hangs up on a recipient (421) has said nothing of those after it, and taken none before it.
+        untried = {address: Refusal("not tried: the server hung up", for_good=False) for address in to}
+        everybody = untried | refused
+        if all(refusal.for_good for refusal in everybody.values()):
             raise MailRefusedError(f"{self._place} refuses every recipient ({says}): mend the addresses in [mail].")
-        raise MailUnavailableError(f"{self._place} takes no recipient now ({says}). The message stays in the outbox.")
+        return everybody
 
     def _clean(self, text: bytes | str) -> str:
         plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text

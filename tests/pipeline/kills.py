@@ -134,8 +134,8 @@ class Reaper:
         if isinstance(site.mailer, EmlFolder):
             send = site.mailer.send
 
-            def watched_send(message: Any) -> Any:
-                return self._around("mail", message.template, lambda: send(message))
+            def watched_send(message: Any, to: Any) -> Any:
+                return self._around("mail", message.template, lambda: send(message, to))
 
             setattr(site.mailer, "send", watched_send)  # noqa: B010 - likewise
             return

@@ -143,6 +143,31 @@ class TestNotNow:
         assert handoff_of(house)["attempts"] == 2
         assert handoff_of(house)["detail"] is None
 
+    def test_whom_it_is_for_while_the_copy_is_taken(self, house: House, smtp_server: MailServer) -> None:
+        smtp_server.deferred = {FISCAL}
+        waits(house, house.bill())
+        assert {row["address"]: row["recipient_status"] for row in house.outbox("handoff")} == {
+            FISCAL: "recorded",
+            LIST: "accepted",
+        }
+        smtp_server.deferred = set()
+        leaves(house, smtp_server)
+        assert sent(smtp_server, LIST) == sent(smtp_server, FISCAL), "each has it once, under one Message-ID"
+
+    def test_the_copy_while_whom_it_is_for_has_it(self, house: House, smtp_server: MailServer) -> None:
+        smtp_server.deferred = {LIST}
+        run = house.bill()
+        assert not run.success
+        assert "did not go out to everybody" in run.reasons[0]
+        assert house.statuses() == {"sent": len(house.lines())}, "their clock runs from now on"
+        assert house.handoffs() == [(1, len(house.lines()), "accepted")]
+        smtp_server.deferred = set()
+        again = house.billed()
+        assert (again.facts["billed"], again.facts["items_sent"]) == (0, 0)
+        assert sent(smtp_server, LIST) == sent(smtp_server, FISCAL)
+        assert len(sent(smtp_server, FISCAL)) == 1
+        assert house.requested_months(eight_oh_five(2024, 11)) == []
+
     def test_a_server_that_hangs_up_before_it_has_the_mail(self, house: House, smtp_server: MailServer) -> None:
         smtp_server.dropping_before_accept = True
         waits(house, house.bill())

@@ -47,6 +47,8 @@ class MailServer:
     messages: list[AcceptedMail] = field(default_factory=list)
     # For ever: the answer to these recipients is 550.
     refused: set[str] = field(default_factory=set)
+    # For now: the answer to these recipients is 451.
+    deferred: set[str] = field(default_factory=set)
     # For now: the answer to everything is 451.
     deferring: bool = False
     # Takes the mail and dies before it can say so.
@@ -79,7 +81,7 @@ class _Handler:
     async def handle_RCPT(
         self, _smtp: SMTP, _session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
-        if self.server.deferring:
+        if self.server.deferring or address.lower() in {deferred.lower() for deferred in self.server.deferred}:
             return TRY_LATER
         if address.lower() in {refused.lower() for refused in self.server.refused}:
             return f"550 5.1.1 <{address}>: no such mailbox"

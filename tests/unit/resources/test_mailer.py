@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from rcbill_assets.errors import MailRefusedError, MailUnavailableError
-from rcbill_assets.messages.message import Attachment, Message
+from rcbill_assets.messages.message import Attachment, Message, Refusal
 from rcbill_assets.policy import Mail
 from rcbill_assets.resources.mailer import EmlFolder, SmtpServer, as_mail
 
@@ -33,6 +33,8 @@ MESSAGE = Message(
     dated=datetime(2026, 11, 5, 13, 5, tzinfo=UTC),
     attachments=(Attachment("redcap-line-items-2026-10-1.xlsx", XLSX, bytes(range(256))),),
 )
+LIST = "billing@example.org"
+EVERYBODY = ("fiscal@example.org", "fiscal2@example.org", LIST)
 
 
 def parsed(content: bytes) -> EmailMessage:
@@ -105,7 +107,7 @@ class TestTheMail:
 
 class TestEmlFiles:
     def test_a_mail_is_one_file_that_mail_programs_read(self, tmp_path: Path) -> None:
-        assert EmlFolder(tmp_path / "outbox").send(MESSAGE) == {}
+        assert EmlFolder(tmp_path / "outbox").send(MESSAGE, EVERYBODY) == {}
         (file,) = (tmp_path / "outbox").iterdir()
         assert file.suffix == ".eml"
         assert file.name.startswith("2026-11-05-handoff-2026-10-1-fiscal@example.org-")
@@ -114,17 +116,17 @@ class TestEmlFiles:
 
     def test_sent_again_it_is_still_one_file_and_untouched(self, tmp_path: Path) -> None:
         folder = EmlFolder(tmp_path)
-        folder.send(MESSAGE)
+        folder.send(MESSAGE, EVERYBODY)
         (file,) = tmp_path.iterdir()
         file.write_bytes(b"somebody's note")
-        folder.send(MESSAGE)
+        folder.send(MESSAGE, EVERYBODY)
         assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"somebody's note"]
 
     def test_another_message_is_another_file(self, tmp_path: Path) -> None:
         folder = EmlFolder(tmp_path)
         for number in (1, 2):
-            folder.send(replace(MESSAGE, period=f"2026-10-{number}"))
-        folder.send(replace(MESSAGE, rung="second"))
+            folder.send(replace(MESSAGE, period=f"2026-10-{number}"), EVERYBODY)
+        folder.send(replace(MESSAGE, rung="second"), EVERYBODY)
         assert len(list(tmp_path.iterdir())) == 3
 
     @pytest.mark.parametrize(
@@ -144,13 +146,13 @@ class TestEmlFiles:
         assert path.resolve().parent == (tmp_path / "outbox").resolve()
         assert len(path.name) < 200
         assert not set(path.name) & set('/\\:\n\x00"')
-        folder.send(message)
+        folder.send(message, message.to)
         assert path.is_file()
 
     def test_a_folder_that_cannot_be_written_is_named_and_the_mail_waits(self, tmp_path: Path) -> None:
         (tmp_path / "outbox").write_text("a file where the folder should be")
         with pytest.raises(MailUnavailableError, match=r"The mail folder .*outbox cannot be written"):
-            EmlFolder(tmp_path / "outbox").send(MESSAGE)
+            EmlFolder(tmp_path / "outbox").send(MESSAGE, EVERYBODY)
 
 
 class Server:
@@ -191,7 +193,7 @@ class TestSmtp:
         self, server_that: Callable[..., tuple[SmtpServer, Server]]
     ) -> None:
         mailer, server = server_that()
-        assert mailer.send(MESSAGE) == {}
+        assert mailer.send(MESSAGE, EVERYBODY) == {}
         assert server.sent == [
             ("no-reply@example.org", ["fiscal@example.org", "fiscal2@example.org", "billing@example.org"])
         ]
@@ -200,18 +202,47 @@ class TestSmtp:
         self, server_that: Callable[..., tuple[SmtpServer, Server]]
     ) -> None:
         mailer, _ = server_that({"billing@example.org": (550, b"no such\nmailbox")})
-        assert mailer.send(MESSAGE) == {"billing@example.org": "550 no such mailbox"}
+        assert mailer.send(MESSAGE, EVERYBODY) == {LIST: Refusal("550 no such mailbox", for_good=True)}
+
+    def test_it_goes_to_those_alone_who_wait_for_it(
+        self, server_that: Callable[..., tuple[SmtpServer, Server]]
+    ) -> None:
+        mailer, server = server_that()
+        mailer.send(MESSAGE, [LIST])
+        assert server.sent == [("no-reply@example.org", [LIST])]
+
+    def test_those_refused_for_good_and_those_refused_for_now_are_told_apart(
+        self, server_that: Callable[..., tuple[SmtpServer, Server]]
+    ) -> None:
+        answers = {"fiscal@example.org": (550, b"unknown"), LIST: (450, b"later")}
+        mailer, _ = server_that(smtplib.SMTPRecipientsRefused(answers))
+        assert mailer.send(MESSAGE, list(answers)) == {
+            "fiscal@example.org": Refusal("550 unknown", for_good=True),
+            LIST: Refusal("450 later", for_good=False),
+        }
+
+    def test_whom_a_server_was_not_asked_about_before_it_hung_up_waits(
+        self, server_that: Callable[..., tuple[SmtpServer, Server]]
+    ) -> None:
+        answers = {"fiscal@example.org": (550, b"unknown"), "fiscal2@example.org": (421, b"closing")}
+        mailer, _ = server_that(smtplib.SMTPRecipientsRefused(answers))
+        refused = mailer.send(MESSAGE, EVERYBODY)
+        assert {address: refusal.for_good for address, refusal in refused.items()} == {
+            "fiscal@example.org": True,
+            "fiscal2@example.org": False,
+            LIST: False,
+        }
 
     @pytest.mark.parametrize(
         ("says", "error", "sentence"),
         [
             (
-                smtplib.SMTPRecipientsRefused({"a@x.org": (550, b"unknown"), "b@x.org": (551, b"gone")}),
+                smtplib.SMTPRecipientsRefused(dict.fromkeys(EVERYBODY, (551, b"gone"))),
                 MailRefusedError,
-                r"mail.example.org:25 refuses every recipient \(a@x.org: 550 unknown; b@x.org: 551 gone\)",
+                r"mail.example.org:25 refuses every recipient \(fiscal@example.org: 551 gone; .*: 551 gone\)",
             ),
             (
-                smtplib.SMTPRecipientsRefused({"a@x.org": (550, b"unknown"), "b@x.org": (450, b"later")}),
+                smtplib.SMTPRecipientsRefused(dict.fromkeys(EVERYBODY, (450, b"later"))),
                 MailUnavailableError,
                 "takes no recipient now .*The message stays in the outbox",
             ),
@@ -243,6 +274,6 @@ class TestSmtp:
     ) -> None:
         mailer, _ = server_that(says)
         with pytest.raises(error, match=sentence) as caught:
-            mailer.send(MESSAGE)
+            mailer.send(MESSAGE, EVERYBODY)
         assert "geheim" not in str(caught.value)
         assert "mail.example.org" in str(caught.value)
