@@ -6,15 +6,20 @@ Migrations are history and are never edited; triggers and views are made anew fr
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.schema import CreateTable
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
@@ -69,7 +74,8 @@ def upgrade(engine: Engine) -> list[str]:
             _refuse_unknown(version_of(connection))
             # A view keeps the tables it reads from being altered; they are made again below.
             drop_peer_views(connection)
-            command.upgrade(_config(connection), "head")
+            with _leftovers_out_of_the_way(connection):
+                command.upgrade(_config(connection), "head")
         with connection.begin():
             missing = _make_triggers(connection)
         with connection.begin():
@@ -77,6 +83,46 @@ def upgrade(engine: Engine) -> list[str]:
             if connection.scalar(sa.select(identity.c.ledger_id)) is None:
                 connection.execute(identity.insert(), {"ledger_id": uuid.uuid4().hex})
     return missing
+
+
+@contextmanager
+def _leftovers_out_of_the_way(connection: Connection) -> Iterator[None]:
+    """Take away what a killed upgrade left of the tables that are about to be made.
+
+    MariaDB and MySQL commit each CREATE TABLE by itself, and the version after the last one of a migration: a table
+    that is there before its migration has nobody's rows in it. One that has, or has other columns, is not ours.
+    """
+    if connection.dialect.name != "mysql":
+        yield
+        return
+
+    def make_room(_: Connection, statement: Any, *__: Any) -> None:
+        if isinstance(statement, CreateTable):
+            _drop_leftover(connection, statement.element)
+
+    event.listen(connection, "before_execute", make_room)
+    try:
+        yield
+    finally:
+        event.remove(connection, "before_execute", make_room)
+
+
+def _drop_leftover(connection: Connection, table: sa.Table) -> None:
+    looks = sa.inspect(connection)
+    if not looks.has_table(table.name):
+        return
+    same = {column["name"] for column in looks.get_columns(table.name)} == set(table.columns.keys())
+    if not same or connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first() is not None:
+        raise LedgerError(
+            f"The database {connection.engine.url.database} has a table {table.name} that is not this ledger's: give "
+            "the ledger a database of its own ([places] billing_url). That table was not touched."
+        )
+    # Other leftovers may refer to it; they are made anew after it.
+    connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
+    try:
+        connection.exec_driver_sql(f"DROP TABLE {connection.dialect.identifier_preparer.format_table(table)}")
+    finally:
+        connection.exec_driver_sql("SET SESSION foreign_key_checks = 1")
 
 
 def _refuse_unknown(version: str | None) -> None:
