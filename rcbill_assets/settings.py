@@ -27,6 +27,7 @@ PLACES = ("home", "redcap_url", "billing_url", "templates")
 # Secret -> the variable that holds it.
 REDCAP_PASSWORD = "RCBILL_REDCAP_PASSWORD"  # noqa: S105 - a variable's name
 BILLING_PASSWORD = "RCBILL_BILLING_PASSWORD"  # noqa: S105 - a variable's name
+PEER_PASSWORD = "RCBILL_PEER_PASSWORD"  # noqa: S105 - a variable's name
 SMTP_PASSWORD = "RCBILL_SMTP_PASSWORD"  # noqa: S105 - a variable's name
 
 
@@ -96,6 +97,15 @@ def _settings(content: dict[str, Any], home: Path, source: Path | None, environm
         templates=(base / places["templates"]).absolute() if "templates" in places else None,
         source=source,
     )
+
+
+def with_password(text: str, what: str, variable: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return a URL that a command was given, with the password of the environment where it has none of its own."""
+    environment = os.environ if environment is None else environment
+    url = parse_url(text, what)
+    if url.get_backend_name() == "sqlite" or url.password is not None or variable not in environment:
+        return text
+    return url.set(password=environment[variable]).render_as_string(hide_password=False)
 
 
 def _with_password(text: str, name: str, variable: str, base: Path, where: Path, environment: Mapping[str, str]) -> str:

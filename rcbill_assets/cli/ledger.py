@@ -17,7 +17,7 @@ from rcbill_assets.ledger.peer_import import read_peer
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.redcap import SOURCES, Source
 from rcbill_assets.services.registry import REGISTRY
-from rcbill_assets.settings import load_settings
+from rcbill_assets.settings import PEER_PASSWORD, load_settings, with_password
 
 ledger_app = typer.Typer(help="Make the ledger's tables, or bring them to this version.", no_args_is_help=True)
 
@@ -33,7 +33,12 @@ def upgrade() -> None:
 
 
 def adopt(
-    source: Annotated[str, typer.Option("--from", help="URL of the peer-made database, which is only read.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from", help=f"URL of the peer-made database, which is only read; its password may be in {PEER_PASSWORD}."
+        ),
+    ],
     who: Annotated[str | None, typer.Option(help="Who imports; your login name by default.")] = None,
     time_zone: Annotated[
         str | None, typer.Option(help="Of that database's times, which carry none; the site's by default, often UTC.")
@@ -42,6 +47,7 @@ def adopt(
     """Import the items of a peer-made billing database into the ledger. It can be run again to bring what is new."""
     site = Site(load_settings())
     zone = with_zone(site.policy, time_zone).zone if time_zone else site.policy.zone
+    source = with_password(source, "the peer's database", PEER_PASSWORD)
     peer = read_peer(source, zone, fiscal_year_first_month=site.policy.fiscal_year_first_month)
     # Read before anything is made: a wrong URL leaves no empty ledger behind.
     site.ledger.upgrade()

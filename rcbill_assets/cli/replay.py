@@ -14,13 +14,21 @@ from rcbill_assets.files import stands_for_something_else, write_whole
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import DECISIONS, ReplaySite, to_csv
 from rcbill_assets.replay import replay as decide
-from rcbill_assets.settings import load_settings
+from rcbill_assets.settings import BILLING_PASSWORD, REDCAP_PASSWORD, load_settings, with_password
 
 
 def replay(
     decision: Annotated[str, typer.Argument(help=f"One of: {', '.join(sorted(DECISIONS))}.")],
-    redcap_url: Annotated[str, typer.Option(help="REDCap's database; only read.")],
-    billing_url: Annotated[str, typer.Option(help="A ledger of ours, or a database in the peer's shape; only read.")],
+    redcap_url: Annotated[
+        str, typer.Option(help=f"REDCap's database; only read. Its password may be in {REDCAP_PASSWORD}.")
+    ],
+    billing_url: Annotated[
+        str,
+        typer.Option(
+            help="A ledger of ours, or a database in the peer's shape; only read. "
+            f"Its password may be in {BILLING_PASSWORD}."
+        ),
+    ],
     as_of: Annotated[str, typer.Option(help="The instant to decide for, 2026-11-05T12:00:00Z.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write; /dev/stdout prints it.")],
     service_requests: Annotated[Path | None, typer.Option(help="A records export of the service requests.")] = None,
@@ -32,8 +40,8 @@ def replay(
     if time_zone is not None:
         policy = with_zone(policy, time_zone)
     site = ReplaySite(
-        redcap_url=redcap_url,
-        billing_url=billing_url,
+        redcap_url=with_password(redcap_url, "--redcap-url", REDCAP_PASSWORD),
+        billing_url=with_password(billing_url, "--billing-url", BILLING_PASSWORD),
         policy=policy,
         as_of=instant_argument(as_of),
         options=parse_options(option or []),

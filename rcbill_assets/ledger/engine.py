@@ -25,6 +25,9 @@ CONNECT_SECONDS = 10
 BUSY_SECONDS = 120
 TRIES = 8
 
+# What drivers take for a password in a URL's options, which are not hidden where a URL is shown.
+PASSWORD_OPTIONS = {"password", "passwd", "passphrase", "pwd"}
+
 _DRIVERS = {
     "sqlite": "sqlite",
     "mysql": "mysql+pymysql",
@@ -47,6 +50,11 @@ def parse_url(text: str, what: str) -> URL:
             f"The URL of {what} is not one that can be used: write sqlite:///file.db, mysql://user@host/database or "
             "postgresql://user@host/database."
         ) from None
+    if PASSWORD_OPTIONS & {name.lower() for name in url.query}:
+        raise SettingsError(
+            f"The URL of {what} has a password among its options, after the question mark, where it is shown: take it "
+            "out; passwords come from the environment (README.md, Use it with your REDCap)."
+        )
     return url.set(drivername=driver)
 
 

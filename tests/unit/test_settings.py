@@ -13,7 +13,16 @@ from pydantic import BaseModel
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import SettingsError
 from rcbill_assets.policy import Policy, ServicePolicy
-from rcbill_assets.settings import PLACES, Settings, load_settings
+from rcbill_assets.settings import (
+    BILLING_PASSWORD,
+    PEER_PASSWORD,
+    PLACES,
+    REDCAP_PASSWORD,
+    SMTP_PASSWORD,
+    Settings,
+    load_settings,
+    with_password,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "rcbill.example.toml"
@@ -133,6 +142,26 @@ class TestSecrets:
         for piece in ("hidden", "kreuz", "quer", "tor:x"):
             assert piece not in str(caught.value)
 
+    @pytest.mark.parametrize("option", ["password", "passwd", "Password"])
+    def test_a_password_among_a_url_s_options_is_refused_and_not_repeated(self, tmp_path: Path, option: str) -> None:
+        with pytest.raises(SettingsError, match="redcap_url in .* has a password among its options") as caught:
+            load(tmp_path, f'[places]\nredcap_url = "mysql://u@h/d?charset=utf8&{option}=gehaim"')
+        assert "gehaim" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("url", "used"),
+        [
+            ("mysql://u@h/d", "mysql+pymysql://u:kreuz%40quer%2F7%25tor%3Ax@h/d"),
+            ("mysql://u@h/d?ssl_ca=ca.pem", "mysql+pymysql://u:kreuz%40quer%2F7%25tor%3Ax@h/d?ssl_ca=ca.pem"),
+            ("mysql://u:own@h/d", "mysql://u:own@h/d"),
+            ("mysql://u:@h/d", "mysql://u:@h/d"),
+            ("sqlite:///peer.db", "sqlite:///peer.db"),
+        ],
+    )
+    def test_a_url_of_a_command_gets_its_password_where_it_has_none(self, url: str, used: str) -> None:
+        assert with_password(url, "--from", PEER_PASSWORD, {PEER_PASSWORD: AWKWARD}) == used
+        assert with_password(url, "--from", PEER_PASSWORD, {}) == url
+
     def test_a_password_for_sqlite_is_of_no_use(self, tmp_path: Path) -> None:
         assert "secret" not in load(tmp_path, "", RCBILL_REDCAP_PASSWORD="secret").redcap_url
 
@@ -222,5 +251,6 @@ class TestTheExample:
                 assert before.startswith("# "), line
 
     def test_it_names_every_secrets_variable(self) -> None:
-        for variable in ("RCBILL_CONFIG", "RCBILL_REDCAP_PASSWORD", "RCBILL_BILLING_PASSWORD", "RCBILL_SMTP_PASSWORD"):
+        secrets = (REDCAP_PASSWORD, BILLING_PASSWORD, PEER_PASSWORD, SMTP_PASSWORD)
+        for variable in ("RCBILL_CONFIG", *secrets):
             assert variable in EXAMPLE.read_text()

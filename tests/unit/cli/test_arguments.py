@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -106,6 +108,38 @@ class TestMain:
         monkeypatch.setattr("rcbill_assets.cli.ledger.load_settings", fail)
         assert self.run(monkeypatch, "doctor") == 1
         assert capsys.readouterr().err == "rcbill: cannot reach mysql://u:***@h/d\n"
+
+    @pytest.mark.parametrize("command", ["adopt", "replay"])
+    def test_a_command_s_urls_get_their_passwords_from_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+    ) -> None:
+        seen: list[str] = []
+
+        def stop(*arguments: Any, **_: Any) -> None:
+            seen.extend(
+                value
+                for argument in arguments
+                for value in (getattr(argument, "redcap_url", ""), getattr(argument, "billing_url", ""), argument)
+                if isinstance(value, str) and "@" in value
+            )
+            raise RcbillError("that is enough")
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("RCBILL_CONFIG", raising=False)
+        for name in ("REDCAP", "BILLING", "PEER"):
+            monkeypatch.setenv(f"RCBILL_{name}_PASSWORD", f"of-{name.lower()}")
+        monkeypatch.setattr("rcbill_assets.cli.ledger.read_peer", stop)
+        monkeypatch.setattr("rcbill_assets.cli.replay.decide", stop)
+        arguments = {
+            "adopt": ["adopt", "--from", "mysql://u@h/rcc_billing"],
+            "replay": [
+                "replay", "target-projects", "--redcap-url", "mysql://u@h/redcap", "--billing-url", "mysql://u@h/ours",
+                "--as-of", "2026-11-05T12:00:00Z", "--out", "x.csv",
+            ],
+        }[command]  # fmt: skip
+        assert self.run(monkeypatch, *arguments) == 1
+        passwords = {"adopt": ["of-peer"], "replay": ["of-redcap", "of-billing"]}[command]
+        assert [url.partition("@")[0] for url in seen] == [f"mysql+pymysql://u:{password}" for password in passwords]
 
     @pytest.mark.parametrize(
         ("arguments", "says"),
