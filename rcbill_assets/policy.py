@@ -6,11 +6,13 @@ come from the environment and live in `settings.Secrets`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.text import looks_like_address
@@ -105,6 +107,26 @@ class Policy(_Frozen):
     improbable_month: ImprobableMonth = ImprobableMonth()
     mail: Mail = Mail()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
+
+    @classmethod
+    def kept(cls, content: Mapping[str, Any]) -> Policy:
+        """Return what `as_dict` kept, in whatever version of the program; choices unknown to this one are left out.
+
+        ValueError when a choice that it does know has a value that it does not.
+        """
+        known = deepcopy(dict(content))
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            for mistake in error.errors():
+                if mistake["type"] != "extra_forbidden":
+                    continue
+                *way, name = mistake["loc"]
+                place: Any = known
+                for step in way:
+                    place = place[step]
+                del place[name]
+        return cls.model_validate(known)
 
     @property
     def zone(self) -> ZoneInfo:

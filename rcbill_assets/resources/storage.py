@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -26,6 +27,8 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.services.base import FrozenInputs
 
 MANIFEST = "manifest.json"
+# Of manifests. A further key needs no new number: what a version does not know it leaves out.
+FORMAT = 1
 PLAN_FOLDER = "plan"
 PLAN = 0  # the number of the inputs of a plan, which are looked at and never billed from
 
@@ -68,8 +71,8 @@ class Storage:
 
     def freeze_owner(self, month: BillingMonth, number: int) -> str:
         """Return the id of the ledger that a freeze was made for."""
-        text = (self.freeze_folder(month, number) / MANIFEST).read_text(encoding="utf-8")
-        return str(json.loads(text).get("ledger", ""))
+        folder = self.freeze_folder(month, number)
+        return str(_manifest((folder / MANIFEST).read_bytes(), folder).get("ledger", ""))
 
     def freeze(self, inputs: FrozenInputs, ledger_id: str = "") -> str:
         """Write a freeze unless it is there, and return the hash of the one that is there now; a plan is made anew."""
@@ -88,6 +91,7 @@ class Storage:
                 hashes[name] = hashlib.sha256(content).hexdigest()
                 write_whole(temporary / f"{name}.parquet", content)
             manifest = {
+                "format": FORMAT,
                 "ledger": ledger_id,
                 "month": str(inputs.month),
                 "number": inputs.number,
@@ -114,7 +118,12 @@ class Storage:
         try:
             with _alone(folder):
                 text = (folder / MANIFEST).read_bytes()
-                manifest = json.loads(text)
+                if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
+                    raise LedgerError(
+                        f"Freeze {number} of {month} at {folder} is not the one the ledger knows: bring back the "
+                        "storage that this ledger is billed from."
+                    )
+                manifest = _manifest(text, folder)
                 contents = {name: (folder / f"{name}.parquet").read_bytes() for name in manifest["frames"]}
         except OSError as error:
             raise LedgerError(
@@ -122,14 +131,16 @@ class Storage:
                 "storage was moved or emptied; "
                 "bring it back, since a month is billed from its first freeze."
             ) from None
-        if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
-            raise LedgerError(
-                f"Freeze {number} of {month} at {folder} is not the one the ledger knows: bring back the storage that "
-                "this ledger is billed from."
-            )
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest["frames"][name]:
                 raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")
+        try:
+            policy = Policy.kept(manifest["policy"])
+        except ValueError:
+            raise LedgerError(
+                f"{folder / MANIFEST} was made under a policy that this program cannot follow: use the version of the "
+                "program that froze the month."
+            ) from None
         only: Mapping[str, frozenset[str]] | None = None
         if manifest["only"] is not None:
             only = {code: frozenset(ids) for code, ids in manifest["only"].items()}
@@ -137,10 +148,24 @@ class Storage:
             month=month,
             number=number,
             as_of=parse_instant(manifest["as_of"]),
-            policy=Policy.model_validate(manifest["policy"]),
+            policy=policy,
             frames={name: pd.read_parquet(BytesIO(content)) for name, content in contents.items()},
             only=only,
         )
+
+
+def _manifest(text: bytes, folder: Path) -> dict[str, Any]:
+    """Return what a manifest says; LedgerError when it is broken, or of a format that came after this program."""
+    try:
+        manifest: dict[str, Any] = json.loads(text)
+        newer = manifest.get("format", 1) > FORMAT  # the first ones have no number
+    except (ValueError, AttributeError, TypeError):
+        raise LedgerError(f"{folder / MANIFEST} is broken: bring it back from a backup.") from None
+    if newer:
+        raise LedgerError(
+            f"{folder / MANIFEST} was made by a newer version of this program: use that one, or a newer one still."
+        )
+    return manifest
 
 
 @contextmanager

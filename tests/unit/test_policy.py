@@ -123,3 +123,16 @@ def test_nothing_is_left_out_of_what_is_kept() -> None:
     assert set(kept["mail"]) == names(Mail)
     assert set(kept["services"]["1"]) == names(ServicePolicy)
     assert kept["improbable_month"]["times"] == str(Decimal(3))
+
+
+def test_a_policy_kept_by_another_version_is_read_without_what_this_one_does_not_know() -> None:
+    policy = Policy.model_validate({"time_zone": "UTC", "services": {"1": {"first_billing_month": "2026-10"}}})
+    kept = policy.as_dict()
+    kept["new_choice"] = {"a": 1}
+    kept["mail"]["pigeons"] = 3
+    kept["services"]["1"]["discount"] = "0.10"
+    before = json.dumps(kept)
+    assert Policy.kept(kept) == policy
+    assert json.dumps(kept) == before
+    with pytest.raises(ValidationError):
+        Policy.kept({**kept, "doors": {"handoff": "by pigeon"}})

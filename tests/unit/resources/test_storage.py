@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -114,10 +115,53 @@ class TestAFreeze:
     def test_its_manifest_can_be_read_by_people(self, storage: Storage) -> None:
         storage.freeze(titled("Zoë"))
         manifest = json.loads((storage.freeze_folder(MONTH, 1) / "manifest.json").read_text(encoding="utf-8"))
-        assert manifest["month"] == "2026-10"
+        assert (manifest["format"], manifest["month"]) == (1, "2026-10")
         assert manifest["as_of"] == "2026-11-05T12:00:00+00:00"
         assert manifest["policy"]["doors"]["handoff"] == "preview"
         assert set(manifest["frames"]) == set(inputs().frames)
+
+    def test_one_of_another_version_is_read_without_what_this_one_does_not_know(self, storage: Storage) -> None:
+        storage.freeze(titled("Zoë"))
+        self.change(storage, lambda manifest: manifest.update(moon="full"))
+        self.change(storage, lambda manifest: manifest["policy"].update(moon="full"))
+        self.change(storage, lambda manifest: manifest["policy"]["mail"].update(pigeons=3))
+        assert storage.read_freeze(MONTH, 1).policy == inputs().policy
+        assert title(storage) == "Zoë"
+
+    def test_one_without_a_format_is_of_the_first(self, storage: Storage) -> None:
+        storage.freeze(titled("Zoë"))
+        self.change(storage, lambda manifest: manifest.pop("format"))
+        assert title(storage) == "Zoë"
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (lambda manifest: manifest.update(format=2), "made by a newer version of this program: use that one"),
+            (lambda manifest: manifest["policy"].update(time_zone="Mars"), "made under a policy that this"),
+        ],
+    )
+    def test_one_that_cannot_be_followed_is_a_sentence(
+        self, storage: Storage, change: Callable[[dict[str, Any]], None], says: str
+    ) -> None:
+        storage.freeze(inputs())
+        self.change(storage, change)
+        with pytest.raises(LedgerError, match=f"manifest.json was {says}"):
+            storage.read_freeze(MONTH, 1)
+
+    @pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+    def test_one_that_is_broken_is_a_sentence(self, storage: Storage, text: str) -> None:
+        storage.freeze(inputs())
+        (storage.freeze_folder(MONTH, 1) / "manifest.json").write_text(text, encoding="latin-1")
+        for read in (storage.read_freeze, storage.freeze_owner):
+            with pytest.raises(LedgerError, match="manifest.json is broken: bring it back from a backup"):
+                read(MONTH, 1)
+
+    @staticmethod
+    def change(storage: Storage, how: Callable[[dict[str, Any]], object]) -> None:
+        path = storage.freeze_folder(MONTH, 1) / "manifest.json"
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        how(manifest)
+        path.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 class TestAPlan:
