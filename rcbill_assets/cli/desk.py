@@ -51,7 +51,11 @@ def prices_add(
         day, amount = date.fromisoformat(starts_on), exact(price, RATE)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    Desk(site.ledger).add_price(service, day, Decimal(amount), who=who_is_it(who), why=why, now=site.clock.now())
+    seeded = Desk(site.ledger).add_price(
+        service, day, Decimal(amount), who=who_is_it(who), why=why, now=site.clock.now()
+    )
+    if seeded:
+        print("The ledger had no prices yet: the list prices were put in first. `rcbill prices list` shows them all.")
     print(f"Service {service} costs {amount:,.2f} from {day.isoformat()} on.")
 
 

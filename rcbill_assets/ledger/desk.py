@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import insert_one
-from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.store import Ledger, seed_prices
 from rcbill_assets.rules.exemptions import PERSON, PROJECT
 from rcbill_assets.services.registry import REGISTRY
 
@@ -28,8 +28,12 @@ class Desk:
 
     def add_price(
         self, service_code: str, starts_on: date, price: Decimal, *, who: str, why: str, now: datetime
-    ) -> None:
-        """Record a price that holds from a day on; LedgerError when that day has one."""
+    ) -> bool:
+        """Record a price that holds from a day on; LedgerError when that day has one.
+
+        Into a ledger without prices the list prices come first, but for that day's: it would not get them afterwards,
+        and what is billed for earlier days would have no price. Return whether they did.
+        """
         row = {
             "service_code": service_code,
             "starts_on": starts_on,
@@ -39,7 +43,8 @@ class Desk:
             "recorded_at": now,
         }
 
-        def add(connection: Connection) -> None:
+        def add(connection: Connection) -> bool:
+            seeded = seed_prices(connection, REGISTRY, now, but=(service_code, starts_on))
             _known_service(connection, service_code)
             same_day = (t.prices.c.service_code == service_code, t.prices.c.starts_on == starts_on)
             if connection.scalar(sa.select(t.prices.c.price).where(*same_day)) is not None:
@@ -47,8 +52,9 @@ class Desk:
                     f"Service {service_code} has a price from {starts_on.isoformat()} on: choose another day."
                 )
             connection.execute(t.prices.insert(), row)
+            return seeded
 
-        self.ledger.write(add)
+        return self.ledger.write(add)
 
     def add_exemption(
         self,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -72,38 +72,7 @@ class Ledger:
 
     def seed_prices(self, services: Sequence[Service], at: datetime) -> bool:
         """Put the services' list prices into a ledger that has no prices at all; return whether it had none."""
-
-        def seed(connection: Connection) -> bool:
-            if connection.scalar(sa.select(sa.func.count()).select_from(t.prices)):
-                return False
-            known = set(connection.scalars(sa.select(t.services.c.service_code)))
-            for service in services:
-                if service.code not in known:
-                    connection.execute(
-                        t.services.insert(),
-                        {
-                            "service_code": service.code,
-                            "name": service.name,
-                            "months_between_bills": service.months_between_bills,
-                        },
-                    )
-                connection.execute(
-                    t.prices.insert(),
-                    [
-                        {
-                            "service_code": service.code,
-                            "starts_on": starts_on,
-                            "price": price,
-                            "who": "rcbill",
-                            "why": SEEDED,
-                            "recorded_at": at,
-                        }
-                        for starts_on, price in service.list_price
-                    ],
-                )
-            return True
-
-        return self.write(seed)
+        return self.write(lambda connection: seed_prices(connection, services, at))
 
     def prices(self) -> pd.DataFrame:
         """Return the price list (schema PRICES)."""
@@ -162,6 +131,38 @@ class Ledger:
             }
 
         return self.read(sums)
+
+
+def seed_prices(
+    connection: Connection, services: Sequence[Service], at: datetime, *, but: tuple[str, date] | None = None
+) -> bool:
+    """As `Ledger.seed_prices`, in a transaction that is open; `but` is a service and day whose price is left out."""
+    if connection.scalar(sa.select(sa.func.count()).select_from(t.prices)):
+        return False
+    known = set(connection.scalars(sa.select(t.services.c.service_code)))
+    for service in services:
+        if service.code not in known:
+            row = {
+                "service_code": service.code,
+                "name": service.name,
+                "months_between_bills": service.months_between_bills,
+            }
+            connection.execute(t.services.insert(), row)
+        prices = [
+            {
+                "service_code": service.code,
+                "starts_on": starts_on,
+                "price": price,
+                "who": "rcbill",
+                "why": SEEDED,
+                "recorded_at": at,
+            }
+            for starts_on, price in service.list_price
+            if (service.code, starts_on) != but
+        ]
+        if prices:
+            connection.execute(t.prices.insert(), prices)
+    return True
 
 
 NATURAL_KEY = ("billing_id", "billing_month")

@@ -1,0 +1,55 @@
+"""What people record by themselves in a new ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from rcbill_assets.errors import LedgerError
+from rcbill_assets.ledger.desk import Desk
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.tables import metadata
+from rcbill_assets.services.annual_project import ANNUAL_PROJECT
+from rcbill_assets.services.registry import REGISTRY
+
+NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
+LIST = {day: str(price) for day, price in ANNUAL_PROJECT.list_price}
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    made = Ledger("sqlite://")
+    metadata.create_all(made.engine)
+    return made
+
+
+def add(ledger: Ledger, day: date, price: str, service: str = "1") -> bool:
+    return Desk(ledger).add_price(service, day, Decimal(price), who="ada", why="more", now=NOW)
+
+
+def prices(ledger: Ledger) -> dict[date, str]:
+    frame = ledger.prices()
+    return {day: f"{price:.2f}" for day, price in zip(frame["starts_on"], frame["price"], strict=True)}
+
+
+def test_the_first_price_comes_beside_the_list_prices(ledger: Ledger) -> None:
+    assert add(ledger, date(2027, 7, 1), "160.0000")
+    assert prices(ledger) == {**LIST, date(2027, 7, 1): "160.00"}
+    assert not ledger.seed_prices(REGISTRY, NOW), "the first run finds them"
+    assert not add(ledger, date(2028, 7, 1), "170.0000")
+
+
+def test_a_list_price_gives_way_to_a_first_price_of_its_day(ledger: Ledger) -> None:
+    day = ANNUAL_PROJECT.list_price[-1][0]
+    assert add(ledger, day, "175.0000")
+    assert prices(ledger) == {**LIST, day: "175.00"}
+    with pytest.raises(LedgerError, match="has a price from .* on: choose another day"):
+        add(ledger, day, "180.0000")
+
+
+def test_a_price_of_no_service_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="There is no service 99; there is 1"):
+        add(ledger, date(2027, 7, 1), "160.0000", service="99")
+    assert prices(ledger) == {}
