@@ -13,6 +13,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
+# REDCap did not exist before, and billing months go no further.
+FIRST_YEAR, LAST_YEAR = 1900, 9998
+
 MONTH_NAMES: tuple[str, ...] = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -130,8 +133,14 @@ def require_aware(as_of: datetime) -> datetime:
 
 
 def parse_instant(text: str) -> datetime:
-    """Read an ISO 8601 instant that names its offset (`2026-11-05T12:00:00Z`) and return it in UTC."""
-    return require_aware(datetime.fromisoformat(text.strip())).astimezone(UTC)
+    """Read an ISO 8601 instant that names its offset and return it in UTC; ValueError says how it is written."""
+    try:
+        instant = require_aware(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an instant with its offset: write it as 2026-11-05T12:00:00Z") from None
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"{text!r} is not of the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant.astimezone(UTC)
 
 
 def to_instant(local: datetime, zone: ZoneInfo) -> datetime:

@@ -32,10 +32,8 @@ def instant_argument(text: str) -> datetime:
     """Read an instant, or say how it is written."""
     try:
         return parse_instant(text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not an instant with its offset: write it as 2026-11-05T12:00:00Z"
-        ) from None
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def who_is_it(who: str | None) -> str:

@@ -31,7 +31,10 @@ def replay(
     ],
     as_of: Annotated[str, typer.Option(help="The instant to decide for, 2026-11-05T12:00:00Z.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write; /dev/stdout prints it.")],
-    service_requests: Annotated[Path | None, typer.Option(help="A records export of the service requests.")] = None,
+    service_requests: Annotated[
+        Path | None,
+        typer.Option(help="A records export of the service requests.", exists=True, dir_okay=False, readable=True),
+    ] = None,
     time_zone: Annotated[str | None, typer.Option(help="The site's time zone; the policy's by default.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="k=v, for decisions that take options.")] = None,
 ) -> None:

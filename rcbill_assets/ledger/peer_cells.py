@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from rcbill_assets.calendar import localize
+from rcbill_assets.calendar import FIRST_YEAR, LAST_YEAR, localize
 from rcbill_assets.money import CENT, QUANTITY, RATE, exact
 from rcbill_assets.schemas.columns import UTC_TIME
-from rcbill_assets.schemas.intake import FIRST_YEAR, LAST_YEAR
 from rcbill_assets.text import blank_to_missing
 
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?")

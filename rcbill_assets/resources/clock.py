@@ -9,6 +9,7 @@ from dagster import ConfigurableResource, DagsterInstance, DagsterRun
 from pydantic import Field
 
 from rcbill_assets.calendar import parse_instant
+from rcbill_assets.errors import SettingsError
 
 AS_OF_TAG = "rcbill/as_of"
 
@@ -41,7 +42,7 @@ def resolve_as_of(instance: DagsterInstance, run: DagsterRun, configured: str | 
     """Return the run's `as_of` and write it to the run's tags.
 
     Its config, else the tag it has (a schedule's tick, or the run that it retries), else the tag of the run it retries,
-    else the time at which Dagster recorded it.
+    else the time at which Dagster recorded it. SettingsError when it is no instant.
     """
     text = configured or run.tags.get(AS_OF_TAG) or _of_root_run(instance, run)
     if text is None:
@@ -51,7 +52,10 @@ def resolve_as_of(instance: DagsterInstance, run: DagsterRun, configured: str | 
         )
     if text is None:
         raise ValueError(f"run {run.run_id} has no record to take its time from")
-    as_of = parse_instant(text)
+    try:
+        as_of = parse_instant(text)
+    except ValueError as error:
+        raise SettingsError(f"The run's as_of, {error}: mend it in the run's config or tags.") from None
     if run.tags.get(AS_OF_TAG) != as_of.isoformat():
         instance.add_run_tags(run.run_id, {AS_OF_TAG: as_of.isoformat()})
     return as_of

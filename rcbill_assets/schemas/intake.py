@@ -15,7 +15,7 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 
-from rcbill_assets.calendar import localize
+from rcbill_assets.calendar import FIRST_YEAR, LAST_YEAR, localize
 from rcbill_assets.errors import SourceError
 from rcbill_assets.schemas.billing import HELD_BACK, REJECTS, REPORTED
 from rcbill_assets.schemas.columns import UTC_TIME, dtype_of, kind_of
@@ -25,8 +25,6 @@ from rcbill_assets.text import blank_to_missing, comparable
 # A value is quoted in a report up to this length; the source still holds all of it.
 QUOTED = 200
 LARGEST_WHOLE = 2**53
-# REDCap did not exist before, and billing months go no further.
-FIRST_YEAR, LAST_YEAR = 1900, 9998
 
 _TIME = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?"
 _WITH_OFFSET = r".*(?:Z|:.*[+-]\d{2}:?\d{2})"

@@ -161,10 +161,12 @@ class TestAsOf:
         assert resolve_as_of(instance, retry, None) == as_of
         assert self.tag_of(instance, retry) == as_of.isoformat()
 
-    def test_a_time_without_an_offset_is_refused(self, house: House) -> None:
-        run = house.bill(as_of="2024-11-05T13:05:00")
+    @pytest.mark.parametrize("as_of", ["2024-11-05T13:05:00", "soon", "0001-01-01T00:00:00+14:00"])
+    def test_what_is_no_instant_is_one_sentence(self, house: House, as_of: str) -> None:
+        run = house.bill(as_of=as_of)
         assert not run.success
-        assert "no time zone" in run.reasons[0]
+        assert run.reasons[0].startswith(f"The run's as_of, {as_of!r} is not ")
+        assert "Traceback" not in run.log
         assert house.rows(t.line_items).empty
 
     def test_a_run_of_a_person_takes_its_creation_and_keeps_it_in_its_tags(self, house: House) -> None:

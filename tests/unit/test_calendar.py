@@ -286,5 +286,10 @@ class TestInstants:
 
     @pytest.mark.parametrize("text", ["2026-11-05T12:00:00", "2026-11-05", "now", ""])
     def test_without_an_offset_they_are_refused(self, text: str) -> None:
-        with pytest.raises(ValueError, match=r".+"):
+        with pytest.raises(ValueError, match="is not an instant with its offset: write it as 2026-11-05T12:00:00Z"):
+            parse_instant(text)
+
+    @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "1899-12-31T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+    def test_beyond_every_calendar_they_are_refused(self, text: str) -> None:
+        with pytest.raises(ValueError, match="is not of the years 1900 to 9998"):
             parse_instant(text)

@@ -145,6 +145,8 @@ class TestMain:
         ("arguments", "says"),
         [
             ([*REPLAY, "--as-of", "now"], "2026-11-05T12:00:00Z"),
+            ([*REPLAY, "--as-of", "0001-01-01T00:00:00+14:00"], "is not of the years 1900 to 9998"),
+            ([*REPLAY, "--as-of", "2026-11-05T12:00:00Z", "--service-requests", "no.csv"], "'no.csv' does not exist"),
             ([*REPLAY, "--as-of", "2026-11-05T12:00:00Z", "--time-zone", "Mars"], "'Mars' is not a time zone"),
             ([*REPLAY, "--as-of", "2026-11-05T12:00:00Z", "--option", "month"], "An option is written k=v"),
             ([*REPLAY, "--as-of", "2026-11-05T12:00:00Z", "--option", "year=1"], "It takes: month."),
