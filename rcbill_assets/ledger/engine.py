@@ -6,9 +6,11 @@ mean. What is read or written over the connection does not.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,51 +120,95 @@ def explained(what: str, url: URL, *, table_hint: str = "") -> Iterator[None]:
         raise
     except exc.DBAPIError as error:
         raise explanation(error, what, url, table_hint) from None
+    except UnicodeDecodeError:
+        raise SourceError(f"{what} ({shown(url)}) has text of another character set than it says: mend it.") from None
 
 
-def explanation(  # noqa: PLR0911 - one return for each way in which a database refuses
-    error: exc.DBAPIError, what: str, url: URL, table_hint: str = ""
-) -> RcbillError:
+@dataclass(frozen=True)
+class _Refusal:
+    """A way in which a database refuses: by what it is known, and the kind and sentence it becomes."""
+
+    sentence: str  # what follows the place; {text} is what the database said, {hint} what the caller knows
+    codes: frozenset[int] = frozenset()  # MariaDB's and MySQL's
+    signs: str = "$^"  # a pattern of what others say, and of the error's type
+    kind: type[RcbillError] = SourceError
+
+
+# The first that fits counts: PostgreSQL begins most of what it says with "connection to server".
+_REFUSALS = (
+    _Refusal(
+        "refuses the user name or password: check both, and from which host the user may log in.",
+        frozenset({1045, 1698}),
+        "password authentication failed|no password supplied",
+    ),
+    _Refusal(
+        "and this program do not agree on TLS ({text}): mend it at the server, or the TLS options of the URL (sslmode, "
+        "sslrootcert, ssl_ca).",
+        frozenset({2026, 3159}),
+        "does not support ssl|ssl error|certificate.verify|root certificate|\\[ssl",
+    ),
+    _Refusal(
+        "does not let this machine in ({text}): allow its address at the server.",
+        frozenset({1129, 1130}),
+        "no pg_hba.conf entry",
+    ),
+    _Refusal(
+        "has no connection left ({text}): end some, or raise its limit; later the same may go through.",
+        frozenset({1040, 1203, 1226}),
+        "too many clients|too many connections|remaining connection slots",
+        UnreachableError,
+    ),
+    _Refusal(
+        "takes no packet of that size ({text}): raise max_allowed_packet at the server.",
+        frozenset({1153}),
+        "max_allowed_packet",
+        LedgerError,
+    ),
+    _Refusal(
+        "does not let this user do that: grant the rights of deploy/grants.sql. It says: {text}",
+        frozenset({1044, 1142, 1143}),
+        "permission denied",
+    ),
+    _Refusal("does not exist on that server: check the database name.", frozenset({1049}), "database .*does not exist"),
+    _Refusal(
+        "broke off the connection ({text}): check that the server runs, and that its max_allowed_packet and "
+        "wait_timeout are large enough.",
+        frozenset({2006, 2013}),
+        "server closed",
+        UnreachableError,
+    ),
+    _Refusal(
+        "does not answer: check that the server runs and that host and port are right.",
+        frozenset({2002, 2003, 2005}),
+        "could not connect|connection refused|could not translate host|timeout expired|connection to server",
+        UnreachableError,
+    ),
+    _Refusal(
+        "lacks what is read there ({text}): {hint}.",
+        frozenset({1146, 1054}),
+        "no such table|no such column|^undefined",
+    ),
+    _Refusal(
+        "cannot be opened as a SQLite database: check the path and who may read it.",
+        signs="unable to open database file|not a database",
+    ),
+    _Refusal(
+        "has text that is not UTF-8 ({text}): mend it there.",
+        signs="could not decode to utf-8",
+    ),
+)
+
+
+def explanation(error: exc.DBAPIError, what: str, url: URL, table_hint: str = "") -> RcbillError:
     """Return the sentence for a driver's refusal."""
-    code = _code(error)
     text = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    text = text[:300]  # some quote the value that they refuse
     place = f"{what} ({shown(url)})"
-    lowered = text.lower()
-    if code in {1045, 1698} or "password authentication failed" in lowered or "no password supplied" in lowered:
-        return SourceError(
-            f"{place} refuses the user name or password: check both, and from which host the user may log in."
-        )
-    if code in {1044, 1142, 1143} or "permission denied" in lowered:
-        return SourceError(
-            f"{place} does not let this user do that: grant the rights of deploy/grants.sql. It says: {text}"
-        )
-    if code == 1049 or ("database" in lowered and "does not exist" in lowered):
-        return SourceError(f"{place} does not exist on that server: check the database name.")
-    if code in {2002, 2003, 2005, 2006, 2013} or any(
-        sign in lowered
-        for sign in (
-            "could not connect",
-            "connection refused",
-            "could not translate host",
-            "timeout expired",
-            "server closed",
-            "connection to server",
-        )
-    ):
-        return UnreachableError(
-            f"{place} does not answer: check that the server runs and that host and port are right."
-        )
-    if (
-        code in {1146, 1054}
-        or "no such table" in lowered
-        or "no such column" in lowered
-        or "undefined" in type(error.orig).__name__.lower()
-    ):
-        return SourceError(
-            f"{place} lacks what is read there ({text}): {table_hint or 'check that it is the right database'}."
-        )
-    if "unable to open database file" in lowered or "not a database" in lowered:
-        return SourceError(f"{place} cannot be opened as a SQLite database: check the path and who may read it.")
+    code, said = _code(error), f"{type(error.orig).__name__} {text}".lower()
+    for refusal in _REFUSALS:
+        if code in refusal.codes or re.search(refusal.signs, said):
+            hint = table_hint or "check that it is the right database"
+            return refusal.kind(f"{place} {refusal.sentence.format(text=text, hint=hint)}")
     return LedgerError(f"{place} refuses: {text}")
 
 
