@@ -43,8 +43,8 @@ def replay(
     if time_zone is not None:
         policy = with_zone(policy, time_zone)
     site = ReplaySite(
-        redcap_url=with_password(redcap_url, "--redcap-url", REDCAP_PASSWORD),
-        billing_url=with_password(billing_url, "--billing-url", BILLING_PASSWORD),
+        redcap_url=with_password(redcap_url, "the REDCap database (--redcap-url)", REDCAP_PASSWORD),
+        billing_url=with_password(billing_url, "the billing database (--billing-url)", BILLING_PASSWORD),
         policy=policy,
         as_of=instant_argument(as_of),
         options=parse_options(option or []),

@@ -171,8 +171,8 @@ _REFUSALS = (
     ),
     _Refusal("does not exist on that server: check the database name.", frozenset({1049}), "database .*does not exist"),
     _Refusal(
-        "broke off the connection ({text}): check that the server runs, and that its max_allowed_packet and "
-        "wait_timeout are large enough.",
+        "broke off and does not answer any more ({text}): check that the server runs, and that its max_allowed_packet "
+        "and wait_timeout are large enough.",
         frozenset({2006, 2013}),
         "server closed",
         UnreachableError,
