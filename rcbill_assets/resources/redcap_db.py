@@ -12,7 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
-from sqlalchemy.engine import URL
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
@@ -93,11 +94,29 @@ class RedcapDb:
                 quick = _by_connectorx(query, self.url)
                 if quick is not None:
                     return quick
-            result = connection.exec_driver_sql(query)
-            names = list(result.keys())
-            columns: Any = zip(*result.all(), strict=True)
-            values = dict(zip(names, columns, strict=False))  # no columns at all when there are no rows
-            return pd.DataFrame({name: pd.Series(list(values.get(name, ())), dtype=object) for name in names})
+            try:
+                return _by_driver(query, connection)
+            except sa.exc.OperationalError as error:
+                if "Could not decode to UTF-8" not in str(error.orig):
+                    raise
+                # SQLite keeps any bytes as text: those that are none come as they are, and are rejects further on.
+                connection.connection.driver_connection.text_factory = _text_or_bytes  # type: ignore[union-attr]
+                return _by_driver(query, connection)
+
+
+def _by_driver(query: str, connection: Connection) -> pd.DataFrame:
+    result = connection.exec_driver_sql(query)
+    names = list(result.keys())
+    columns: Any = zip(*result.all(), strict=True)
+    values = dict(zip(names, columns, strict=False))  # no columns at all when there are no rows
+    return pd.DataFrame({name: pd.Series(list(values.get(name, ())), dtype=object) for name in names})
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
 
 
 def _bare(query: str) -> str:

@@ -58,12 +58,18 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
             f"Table {source.table} has no column {', '.join(missing)}: check that the source is the REDCap database "
             "and that the reading user may read the column."
         )
+    raw, no_text = _without_bytes(raw[list(source.schema.columns)])
     failures: list[pd.DataFrame] = []
     typed = {}
     for name, column in source.schema.columns.items():
         kind = kind_of(column)
-        typed[name], unreadable = _read_column(raw[name], kind, zone)
-        failures += [_failures(name, raw.loc[rows, name], why) for why, rows in unreadable.items() if rows.any()]
+        cells = raw[name].mask(no_text[name]) if name in no_text else raw[name]
+        typed[name], unreadable = _read_column(cells, kind, zone)
+        if name in no_text:
+            unreadable["is not text in UTF-8"] = no_text[name]
+        for why, rows in unreadable.items():
+            if rows.any():
+                failures.append(_failures(name, _quoted(raw.loc[rows, name], kind), why))
     frame = pd.DataFrame(typed, index=raw.index)
     failures += _broken_rules(frame, source)
     rejects = _rejects(frame, raw, source, failures)
@@ -73,6 +79,36 @@ def read(raw: pd.DataFrame, source: Source, zone: ZoneInfo) -> tuple[pd.DataFram
                 frame.loc[rows.to_list(), name] = pd.NA
     frame = frame[frame[source.key].notna()].drop_duplicates(source.key)
     return frame.reset_index(drop=True), rejects
+
+
+def _without_bytes(raw: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """Return the frame with bytes as the text that they are in UTF-8, and, by column, which of them are none.
+
+    Databases give bytes for a column of a binary kind, and SQLite for whatever somebody put into a text column.
+    """
+    texts: dict[str, pd.Series] = {}
+    no_text: dict[str, pd.Series] = {}
+    for name in [str(name) for name in raw.columns if pd.api.types.is_object_dtype(raw[name].dtype)]:
+        cells = raw[name]
+        binary = cells.map(lambda value: isinstance(value, bytes)).astype(bool)
+        if binary.any():
+            unread = binary & cells.where(binary).map(_decoded, na_action="ignore").isna()
+            shown = cells.where(binary).map(lambda value: value.decode("utf-8", "backslashreplace"), na_action="ignore")
+            texts[name], no_text[name] = cells.mask(binary, shown), unread
+    return (raw.assign(**texts) if texts else raw), no_text
+
+
+def _decoded(value: bytes) -> str | None:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _quoted(values: pd.Series, kind: str) -> pd.Series:
+    """Return unreadable values as they are reported: the same whichever digits a database writes after the seconds."""
+    texts = values.astype("string")
+    return texts.str.replace(r"(:\d{2})\.0+$", r"\1", regex=True) if kind == "instant" else texts
 
 
 def _read_column(raw: pd.Series, kind: str, zone: ZoneInfo) -> tuple[pd.Series, dict[str, pd.Series]]:

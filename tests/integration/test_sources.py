@@ -157,6 +157,20 @@ class TestWhatCannotBeRead:
         others = ~frame["project_id"].isin([3, 4])
         pd.testing.assert_frame_equal(frame[others], sound[others])
 
+    def test_text_that_is_none_is_a_reject_of_its_cell(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
+        change(mariadb, "ALTER TABLE redcap_projects MODIFY app_title BLOB")
+        change(mariadb, "UPDATE redcap_projects SET app_title = x'4AF6' WHERE project_id = 3")
+        # SQLite has bytes as they are, and bytes that pass for text.
+        change(sqlite, "UPDATE redcap_projects SET app_title = CAST(x'4AF6' AS TEXT) WHERE project_id = 3")
+        change(sqlite, "UPDATE redcap_projects SET project_irb_number = x'FF' WHERE project_id = 4")
+        for database in (mariadb, sqlite):
+            frame, rejects = extract(database, PROJECTS)
+            told = rejects[["key", "column", "value", "why", "effect"]].to_numpy().tolist()
+            assert told[0] == ["project_id=3", "app_title", "J\\xf6", "is not text in UTF-8", "holds back"]
+            assert len(told) == (1 if database is mariadb else 2)
+            assert frame.loc[frame["project_id"] == 3, "app_title"].isna().all()
+            assert frame.loc[frame["project_id"] == 4, "app_title"].notna().all()
+
     def test_a_time_beyond_every_calendar_is_a_reject(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
         for database in (mariadb, sqlite):
             change(database, "UPDATE redcap_projects SET creation_time = '9999-12-31 23:59:59' WHERE project_id = 3")

@@ -238,6 +238,40 @@ class TestRejects:
         pd.testing.assert_frame_equal(rows, before)
 
 
+class TestBytes:
+    def test_those_that_are_text_are_read_as_such(self) -> None:
+        given = {"project_id": b"7", "app_title": "Zoë".encode(), "creation_time": b"2026-10-02 08:00:00"}
+        frame, rejects = read(raw(PROJECTS, given, {"project_id": 8, "app_title": b" "}), PROJECTS, ZONE)
+        assert rejects.empty
+        assert frame["project_id"].tolist() == [7, 8]
+        assert frame["app_title"].fillna("missing").tolist() == ["Zoë", "missing"]
+        assert frame["creation_time"][0] == datetime(2026, 10, 2, 12, tzinfo=UTC)
+
+    def test_those_that_are_none_are_rejects_of_their_cell(self) -> None:
+        rows = raw(
+            PROJECTS,
+            {"project_id": 7, "app_title": b"J\xf6rg", "creation_time": b"\xff"},
+            {"project_id": 8, "app_title": "sound"},
+            {"project_id": b"\xfe", "app_title": "whose?"},
+        )
+        frame, rejects = read(rows, PROJECTS, ZONE)
+        assert frame["project_id"].tolist() == [7, 8]
+        assert frame["app_title"].fillna("missing").tolist() == ["missing", "sound"]
+        assert {row[1:5] for row in told(rejects)} == {
+            ("project_id=7", "app_title", "J\\xf6rg", "is not text in UTF-8"),
+            ("project_id=7", "creation_time", "\\xff", "is not text in UTF-8"),
+            ("project_id=\\xfe", "project_id", "\\xfe", "is not text in UTF-8"),
+        }
+
+
+@pytest.mark.parametrize("zero", ["0000-00-00 00:00:00", "0000-00-00 00:00:00.000000", b"0000-00-00 00:00:00.000"])
+def test_a_zero_date_is_reported_the_same_whatever_a_server_sends(zero: object) -> None:
+    _, rejects = read(raw(PROJECTS, {"project_id": 7, "creation_time": zero}), PROJECTS, ZONE)
+    assert [row[1:5] for row in told(rejects)] == [
+        ("project_id=7", "creation_time", "0000-00-00 00:00:00", "is not a time")
+    ]
+
+
 class TestStructure:
     @pytest.mark.parametrize("missing", [["creation_time"], ["app_title", "project_pi_email"]])
     def test_a_missing_column_fails_the_table_and_is_named(self, missing: list[str]) -> None:
