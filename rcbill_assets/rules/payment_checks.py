@@ -13,7 +13,7 @@ import pandas as pd
 from rcbill_assets.money import ZERO
 from rcbill_assets.rules.payment_rows import cents, money
 from rcbill_assets.rules.payments import Reconciliation
-from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, FOREIGN, INVALID, UNKNOWN, FiscalFormat
+from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, FOREIGN, INVALID, UNKNOWN, FiscalFormat, Unreadable
 from rcbill_assets.statuses import ALLOWED_MOVES, CANCELED
 
 DISPOSITION, WHY = REPLY_HEADINGS = ("Disposition", "Why")
@@ -112,4 +112,13 @@ def reply_rows(original: pd.DataFrame, dispositions: pd.DataFrame) -> pd.DataFra
     by_row = dispositions.set_index("row_number")
     kept = original.drop(columns=[name for name in REPLY_HEADINGS if name in original.columns])
     told = by_row.reindex(kept.index)
+    for name in kept.columns:
+        odd = kept[name].map(lambda cell: isinstance(cell, Unreadable)).astype(bool)
+        if odd.any():
+            kept = kept.assign(**{name: kept[name].where(~odd, kept[name].map(_as_text))})
     return kept.assign(**{DISPOSITION: told["disposition"].astype(object), WHY: told["why"].astype(object)})
+
+
+def _as_text(cell: object) -> object:
+    # A formula without its value is no empty cell; read again it is as wrong as before.
+    return (cell.text or "#VALUE!") if isinstance(cell, Unreadable) else cell

@@ -39,6 +39,8 @@ class Verdicts:
         """Give the rows (a mask of some or all of them) a disposition, unless they have one."""
         chosen = rows.index[sure(rows)]
         chosen = chosen[self.disposition[chosen].isna()]
+        if chosen.empty:
+            return
         self.disposition[chosen] = disposition
         self.why[chosen] = why[chosen].astype("string") if isinstance(why, pd.Series) else why
         self.for_person[chosen] = for_person[chosen] if isinstance(for_person, pd.Series) else for_person

@@ -24,6 +24,8 @@ EXCEL_DAY_0 = date(1899, 12, 30)
 LAST_DAY = date(2100, 1, 1)
 _ZERO_AS_DAY = ("0", "0.0", "00:00:00")
 _NO = ("no", "n", "false", "f")
+# Errors of formulas that somebody has pasted as values; a reply gives them back like that too.
+_ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!")
 
 _MONEY = re.compile(r"\$?\s*(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|\.\d+)", re.ASCII)
 _ISO_DAY = re.compile(
@@ -82,6 +84,8 @@ def _refuse_the_odd(cell: Cell) -> None:
         raise CellError(f"is {cell.what} ({quoted(cell)})")
     if isinstance(cell, float) and not math.isfinite(cell):
         raise CellError("is not a finite number")
+    if isinstance(cell, str) and cell.strip().upper() in _ERRORS:
+        raise CellError(f"is an error of a formula ({quoted(cell)})")
     if isinstance(cell, str) and not cell.isprintable() and any(map(_is_control, cell)):
         raise CellError(f"is {quoted(cell)}, with control characters in it")
 
