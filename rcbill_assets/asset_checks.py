@@ -21,6 +21,9 @@ from dagster_shared.utils.warnings import PreviewWarning
 from rcbill_assets.assets.describe import preview
 from rcbill_assets.assets.run import month_of
 from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.jobs import APPROVAL, WAITS_TAG
+from rcbill_assets.receiving import why_not_applied
+from rcbill_assets.resources.clock import AsOf, resolve_as_of
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.month import summary_of
 from rcbill_assets.schemas.billing import HELD_BACK
@@ -87,13 +90,55 @@ def month_is_probable(months: PartitionsDefinition[str]) -> Any:
         )(check)
 
 
-@asset_check(
-    asset=AssetKey(["billing", "handoff"]),
-    name="ledger_balances",
-    description="Billed = paid + open + credited over the whole ledger, to the cent.",
-)
+def effect_is_sound(files: PartitionsDefinition[str]) -> Any:
+    """Return the check that stops a file of the fiscal team's before it is applied."""
+
+    def check(
+        context: AssetCheckExecutionContext, site: ResourceParam[Site], as_of: AsOf, dispositions: pd.DataFrame
+    ) -> AssetCheckResult:
+        at = resolve_as_of(context.instance, context.run, as_of.as_of)
+        why = why_not_applied(site, context.run.tags["dagster/partition"], at)
+        if why is not None:
+            context.instance.add_run_tags(context.run.run_id, {WAITS_TAG: APPROVAL})
+        counts = {str(name): int(count) for name, count in dispositions["disposition"].value_counts().items()}
+        return AssetCheckResult(
+            passed=why is None,
+            severity=AssetCheckSeverity.ERROR if site.hands_off else AssetCheckSeverity.WARN,
+            description=why or "Totals add up, no illegal move, no improbable share of changes.",
+            metadata=counts,
+        )
+
+    with warnings.catch_warnings():
+        # As above.
+        warnings.simplefilter("ignore", PreviewWarning)
+        return asset_check(
+            asset=AssetKey(["payments", "dispositions"]),
+            name="effect_is_sound",
+            blocking=True,
+            partitions_def=files,
+            description=(
+                "Stops a file before it is applied when its totals do not add up, when it would move an item in a way "
+                "that is not allowed, or when it would change an improbable share, until a person approves it."
+            ),
+        )(check)
+
+
+BALANCES = "Billed = paid + open + credited over the whole ledger, to the cent."
+
+
+@asset_check(asset=AssetKey(["billing", "handoff"]), name="ledger_balances", description=BALANCES)
 def ledger_balances(site: ResourceParam[Site]) -> AssetCheckResult:
-    """Compare the ledger's sums."""
+    """Compare the ledger's sums after a month."""
+    return _balance(site)
+
+
+@asset_check(asset=AssetKey(["payments", "applied"]), name="ledger_balances", description=BALANCES)
+def ledger_balances_after_payments(site: ResourceParam[Site]) -> AssetCheckResult:
+    """Compare the ledger's sums after a file of payments."""
+    return _balance(site)
+
+
+def _balance(site: Site) -> AssetCheckResult:
     sums = site.ledger.balance()
     difference = sums["billed"] - sums["paid"] - sums["open"] - sums["credited"]
     return AssetCheckResult(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, schedules
-from rcbill_assets.assets import billing, messages, people, projects, redcap
+from rcbill_assets.assets import billing, messages, payments, people, projects, redcap
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
+from rcbill_assets.sensors.fiscal_file_received import fiscal_file_received_sensor
 from rcbill_assets.sensors.run_failed import run_failed_sensor
 from rcbill_assets.settings import load_settings
 
@@ -17,7 +18,8 @@ def build_definitions(site: Site | None = None) -> Definitions:
     """Return the definitions of a site; of the one whose settings the environment names when none is given."""
     site = site or Site(load_settings())
     months = partitions.billing_months(site.policy)
-    monthly_billing = jobs.monthly_billing()
+    files = partitions.FISCAL_FILES
+    monthly_billing, receive_payments = jobs.monthly_billing(), jobs.receive_payments()
     return Definitions(
         assets=[
             *redcap.ASSETS,
@@ -28,15 +30,21 @@ def build_definitions(site: Site | None = None) -> Definitions:
             billing.handoff_asset(months),
             messages.outbox_asset(months),
             messages.sent_asset(months),
+            payments.received_asset(files),
+            payments.dispositions_asset(files),
+            payments.applied_asset(files),
+            payments.reply_asset(files),
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,
             asset_checks.month_is_probable(months),
             asset_checks.ledger_balances,
+            asset_checks.effect_is_sound(files),
+            asset_checks.ledger_balances_after_payments,
         ],
-        jobs=[monthly_billing, *adhoc_jobs.JOBS],
+        jobs=[monthly_billing, receive_payments, *adhoc_jobs.JOBS],
         schedules=[schedules.monthly_billing_schedule(monthly_billing, site)],
-        sensors=[run_failed_sensor(site)],
+        sensors=[fiscal_file_received_sensor(receive_payments, site), run_failed_sensor(site)],
         executor=in_process_executor,
         resources={"site": site, "as_of": AsOf(), "io_manager": ParquetFrames(site.storage)},
     )
@@ -48,3 +56,8 @@ defs = build_definitions()
 def monthly_billing_job() -> JobDefinition:
     """Return the job of `defs`, for commands that run it (Dagster wants a function it can find again)."""
     return defs.resolve_job_def("monthly_billing")
+
+
+def receive_payments_job() -> JobDefinition:
+    """Return the other job of `defs` that commands run."""
+    return defs.resolve_job_def("receive_payments")

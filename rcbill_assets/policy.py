@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.schemas.fiscal import FiscalFormat
 from rcbill_assets.text import looks_like_address
 
 
@@ -71,6 +73,13 @@ class ImprobableMonth(_Frozen):
     fewest_months: Annotated[int, Field(ge=1, le=60)] = 3
 
 
+class ChangeLimits(_Frozen):
+    """When a change set touches too much of a table of REDCap's to be right: more rows than this, and more of it."""
+
+    rows: Annotated[int, Field(ge=0)] = 200
+    share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.25")
+
+
 class ServicePolicy(_Frozen):
     """What a site chooses for one service."""
 
@@ -105,7 +114,11 @@ class Policy(_Frozen):
     approval_before_handoff: bool = False
     doors: Doors = Doors()
     improbable_month: ImprobableMonth = ImprobableMonth()
+    improbable_changes: ChangeLimits = ChangeLimits()
+    # A fiscal file may well move every open item of the table that mirrors them.
+    improbable_mirror: ChangeLimits = ChangeLimits(rows=20_000, share=Decimal("0.5"))
     mail: Mail = Mail()
+    fiscal_file: FiscalFormat = FiscalFormat()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
 
     @classmethod
@@ -153,7 +166,7 @@ class Policy(_Frozen):
                     return {key: plain(item) for key, item in value.items()}
                 case tuple() | list():
                     return [plain(item) for item in value]
-                case BillingMonth() | Decimal():
+                case BillingMonth() | Decimal() | date():
                     return str(value)
                 case _:
                     return value

@@ -6,24 +6,29 @@ the frame to be written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, last_finished_month
-from rcbill_assets.errors import RcbillError, UnknownDecisionError
-from rcbill_assets.ledger.peer_import import PeerBilling, is_peer_shape, read_peer
+from rcbill_assets.errors import RcbillError, SourceError, UnknownDecisionError
+from rcbill_assets.ledger.fiscal import FiscalFiles
+from rcbill_assets.ledger.peer_import import PeerBilling, adopt, is_peer_shape, read_peer
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
+from rcbill_assets.resources.fiscal_file import receive
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
+from rcbill_assets.rules.payments import keys_of, reconcile
 from rcbill_assets.rules.people import owners
 from rcbill_assets.schemas.billing import EXEMPTIONS, OWED
 from rcbill_assets.schemas.intake import empty
@@ -85,6 +90,19 @@ class ReplaySite:
         }
         return FrozenInputs(self.month, 1, self.as_of, self.policy, frames)
 
+    @contextmanager
+    def ledger(self) -> Iterator[Ledger]:
+        """Yield the billing database as a ledger of ours; the peer's is imported into one that is thrown away."""
+        if isinstance(self.billing, Ledger):
+            yield self.billing
+            return
+        with TemporaryDirectory(prefix="rcbill-replay-") as folder:
+            ledger = Ledger(f"sqlite:///{Path(folder) / 'ledger.db'}")
+            ledger.upgrade()
+            adopt(ledger, self.billing, source="replay", who="replay", now=self.as_of)
+            yield ledger
+            ledger.engine.dispose()
+
     def billed_keys(self) -> pd.DataFrame:
         """Return billing id and month of the lines the ledger has."""
         return (
@@ -138,6 +156,37 @@ def _project_line_items(site: ReplaySite) -> pd.DataFrame:
     )
 
 
+def _payments(site: ReplaySite) -> pd.DataFrame:
+    if "file" not in site.options:
+        raise UnknownDecisionError("payments takes the file to reconcile: give --option file=PATH.")
+    path, fiscal = Path(site.options["file"]), site.policy.fiscal_file
+    try:
+        with path.open("rb") as source:
+            content = source.read(fiscal.limits.content_bytes + 1)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}): check the name and who may read it.") from None
+    received = receive(path.name, content, fiscal)
+    if received.refusal is not None:
+        raise SourceError(received.refusal)
+    with site.ledger() as ledger:
+        known = FiscalFiles(ledger).known(keys_of(received.rows))
+    found = reconcile(received.rows, known, fiscal=fiscal, as_of=site.as_of, zone=site.policy.zone)
+    rows = found.dispositions
+    before = known.items.set_index("id")["status"]
+    after = found.events.set_index("line_item_id")["status"]
+    item = rows["line_item_id"]
+    booked = found.payments.set_index("row_number")["amount"]
+    return pd.DataFrame(
+        {
+            **{name: rows[name] for name in ("row_number", "billing_id", "fiscal_year", "month_invoiced")},
+            **{name: rows[name] for name in ("amount_due", "amount_paid", "disposition", "why", "for_person")},
+            "status_before": item.map(before),
+            "status_after": item.map(after).fillna(item.map(before)),
+            "recorded": rows["row_number"].map(booked),
+        }
+    )
+
+
 DECISIONS: dict[str, Decision] = {
     "target-projects": Decision(
         "the projects whose annual fee a month bills, whether billed already or not", _target_projects, ("month",)
@@ -145,6 +194,7 @@ DECISIONS: dict[str, Decision] = {
     "project-line-items": Decision(
         "the line items of the annual fee that a month would bill and has not billed", _project_line_items, ("month",)
     ),
+    "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }
 
 

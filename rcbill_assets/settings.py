@@ -22,10 +22,11 @@ from rcbill_assets.services.registry import REGISTRY
 
 CONFIG_VARIABLE = "RCBILL_CONFIG"
 DEFAULT_CONFIG = "rcbill.toml"
-PLACES = ("home", "redcap_url", "billing_url", "templates")
+PLACES = ("home", "redcap_url", "redcap_write_url", "billing_url", "templates", "fiscal_inbox")
 
 # Secret -> the variable that holds it.
 REDCAP_PASSWORD = "RCBILL_REDCAP_PASSWORD"  # noqa: S105 - a variable's name
+REDCAP_WRITE_PASSWORD = "RCBILL_REDCAP_WRITE_PASSWORD"  # noqa: S105 - a variable's name
 BILLING_PASSWORD = "RCBILL_BILLING_PASSWORD"  # noqa: S105 - a variable's name
 PEER_PASSWORD = "RCBILL_PEER_PASSWORD"  # noqa: S105 - a variable's name
 SMTP_PASSWORD = "RCBILL_SMTP_PASSWORD"  # noqa: S105 - a variable's name
@@ -39,9 +40,18 @@ class Settings:
     home: Path
     redcap_url: str = field(repr=False)
     billing_url: str = field(repr=False)
+    # None: nothing is said of how REDCap is written to.
+    redcap_write_url: str | None = field(repr=False, default=None)
     smtp_password: str | None = field(repr=False, default=None)
     templates: Path | None = None
     source: Path | None = None
+    # A folder, or any URL that fsspec knows; fiscal-inbox in home when none is given.
+    fiscal_inbox_url: str | None = field(repr=False, default=None)
+
+    @property
+    def fiscal_inbox(self) -> str:
+        """Where the fiscal team puts its files."""
+        return self.fiscal_inbox_url or str(self.home / "fiscal-inbox")
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -88,15 +98,24 @@ def _settings(content: dict[str, Any], home: Path, source: Path | None, environm
         raise SettingsError(f"{where}: there is no service {', '.join(strange)}; there is {known}.")
     redcap = places.get("redcap_url", f"sqlite:///{home / 'redcap.db'}")
     billing = places.get("billing_url", f"sqlite:///{home / 'ledger.db'}")
+    writes = places.get("redcap_write_url", redcap if redcap.startswith("sqlite") else None)
     return Settings(
         policy=policy,
         home=home,
         redcap_url=_with_password(redcap, "redcap_url", REDCAP_PASSWORD, base, where, environment),
         billing_url=_with_password(billing, "billing_url", BILLING_PASSWORD, base, where, environment),
+        redcap_write_url=writes
+        and _with_password(writes, "redcap_write_url", REDCAP_WRITE_PASSWORD, base, where, environment),
         smtp_password=environment.get(SMTP_PASSWORD),
         templates=(base / places["templates"]).absolute() if "templates" in places else None,
         source=source,
+        fiscal_inbox_url=_folder(places["fiscal_inbox"], base) if "fiscal_inbox" in places else None,
     )
+
+
+def _folder(text: str, base: Path) -> str:
+    """Return a URL as it is, and a folder relative to the settings file."""
+    return text if "://" in text or "::" in text else str(base / text)
 
 
 def with_password(text: str, what: str, variable: str, environment: Mapping[str, str] | None = None) -> str:

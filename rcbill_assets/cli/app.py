@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import demo, desk, items, ledger, replay, run
+from rcbill_assets.cli import demo, desk, items, ledger, payments, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -34,6 +34,7 @@ app.command("release")(items.release)
 app.command("correct")(items.correct)
 app.command("decide")(items.decide)
 app.add_typer(ledger.ledger_app, name="ledger")
+app.add_typer(payments.payments_app, name="payments")
 app.add_typer(desk.prices_app, name="prices")
 app.add_typer(desk.exempt_app, name="exempt")
 app.add_typer(desk.outbox_app, name="outbox")

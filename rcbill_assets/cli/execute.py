@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster import DagsterInstance, reconstructable
+from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -21,6 +22,8 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from rcbill_assets import definitions
+from rcbill_assets.jobs import FILE_TAG, MODE_TAG
+from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.resources.run_reasons import why_it_failed
 
 REPOSITORY = "__repository__"  # Dagster's name for a module's definitions
@@ -31,7 +34,21 @@ def execute(run_config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str
 
     Return the run's id and, when it failed, the sentences that say why.
     """
-    job = reconstructable(definitions.monthly_billing_job)
+    with DagsterInstance.get() as instance:
+        return _execute(instance, reconstructable(definitions.monthly_billing_job), run_config, tags)
+
+
+def execute_file(run_config: Mapping[str, Any], sha256: str, name: str, mode: str) -> list[str]:
+    """Run receive_payments for a file of the archive; return why it failed, nothing when it did not."""
+    tags = {"dagster/partition": sha256, FILE_TAG: name, MODE_TAG: mode}
+    with DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions(FISCAL_FILES.name or "", [sha256])
+        return _execute(instance, reconstructable(definitions.receive_payments_job), run_config, tags)[1]
+
+
+def _execute(
+    instance: DagsterInstance, job: ReconstructableJob, run_config: Mapping[str, Any], tags: Mapping[str, str]
+) -> tuple[str, list[str]]:
     location = ManagedGrpcPythonEnvCodeLocationOrigin(
         loadable_target_origin=LoadableTargetOrigin(
             executable_path=sys.executable,
@@ -40,18 +57,17 @@ def execute(run_config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str
         ),
         location_name=definitions.__name__,
     )
-    with DagsterInstance.get() as instance:
-        run = instance.create_run_for_job(
-            job_def=job.get_definition(),
-            run_config=run_config,
-            tags=tags,
-            remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job.get_definition().name),
-            job_code_origin=job.get_python_origin(),
-        )
-        failed = False
-        for event in execute_run_iterator(job, run, instance):
-            if event.is_step_success or event.is_step_failure:
-                mark = "done  " if event.is_step_success else "FAILED"
-                print(f"  {mark} {str(event.step_key).replace('__', '/')}", flush=True)
-            failed |= event.is_job_event and event.is_failure
-        return run.run_id, why_it_failed(instance, run.run_id) if failed else []
+    run = instance.create_run_for_job(
+        job_def=job.get_definition(),
+        run_config=run_config,
+        tags=tags,
+        remote_job_origin=RemoteJobOrigin(RemoteRepositoryOrigin(location, REPOSITORY), job.get_definition().name),
+        job_code_origin=job.get_python_origin(),
+    )
+    failed = False
+    for event in execute_run_iterator(job, run, instance):
+        if event.is_step_success or event.is_step_failure:
+            mark = "done  " if event.is_step_success else "FAILED"
+            print(f"  {mark} {str(event.step_key).replace('__', '/')}", flush=True)
+        failed |= event.is_job_event and event.is_failure
+    return run.run_id, why_it_failed(instance, run.run_id) if failed else []

@@ -168,6 +168,18 @@ class Outbox:
 
         return self.ledger.read(load)
 
+    def attachments(self, template: str, about: str) -> list[tuple[str, bytes]]:
+        """Return name and content of every file that was recorded with messages about a thing."""
+        o, a = t.outbox, t.outbox_attachments
+        query = (
+            sa.select(a.c.file_name, a.c.content)
+            .join(o, o.c.id == a.c.outbox_id)
+            .where(o.c.template == template, o.c.about == about)
+            .order_by(a.c.id)
+        )
+        rows = self.ledger.read(lambda connection: connection.execute(query).all())
+        return [(name, bytes(content)) for name, content in rows]
+
     def begin(self, outbox_id: int, now: datetime) -> None:
         """Mark a message as being sent: from here to `tried` is the window in which it may be sent twice.
 

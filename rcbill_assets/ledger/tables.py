@@ -374,6 +374,87 @@ outbox_attachments = _table(
     sa.UniqueConstraint("outbox_id", "file_name", name="uq_outbox_attachments_file_name"),
 )
 
+# The fiscal team's files (DOMAIN.md section 7, "In"). A file is its content: under whatever name it comes again, it is
+# the same row. Who inserts the row applies the file, in the same transaction.
+fiscal_files = _table(
+    "fiscal_files",
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("file_name", sa.String(191), nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    # Why a file was refused whole; nothing of it was applied then.
+    sa.Column("refusal", sa.Text),
+    sa.Column("row_count", sa.Integer, nullable=False),
+    sa.Column("amount_due", Money(), nullable=False),
+    sa.Column("amount_paid", Money(), nullable=False),
+    # The newest day of a payment in it: how old the file's knowledge is, whenever it comes.
+    sa.Column("newest_payment_on", sa.Date),
+    sa.Column("as_of", UtcDateTime, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    _one_of("outcome", ("applied", "refused")),
+    sa.CheckConstraint("(outcome = 'refused') = (refusal IS NOT NULL)", name="refused_with_a_sentence"),
+)
+
+fiscal_rows = _table(
+    "fiscal_rows",
+    sa.Column("fiscal_file_id", Id, sa.ForeignKey("fiscal_files.id"), primary_key=True, autoincrement=False),
+    sa.Column("row_number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("billing_id", sa.Text),
+    sa.Column("fiscal_year", sa.Text),
+    sa.Column("month_invoiced", sa.Text),
+    sa.Column("line_item_id", Id, sa.ForeignKey("line_items.id"), index=True),
+    sa.Column("disposition", sa.String(16), nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sa.Column("for_person", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("is_total", sa.Boolean(create_constraint=False), nullable=False),
+    sa.Column("amount_due", Money()),
+    sa.Column("amount_paid", Money()),
+)
+
+# A file whose effect is improbable waits until a person has looked: this file, and what it would do.
+fiscal_approvals = _table(
+    "fiscal_approvals",
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("effect_sha256", sa.String(64), nullable=False),
+    *_who_why(),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
+
+banned_owners = _table(
+    "banned_owners",
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("username", sa.String(191)),
+    sa.Column("email", sa.String(320)),
+    sa.Column("line_item_id", Id, sa.ForeignKey("line_items.id")),
+    sa.Column("from_at", UtcDateTime, nullable=False),
+    *_who_why(),
+    sa.Column("source", sa.String(191), nullable=False),
+    sa.CheckConstraint("username IS NOT NULL OR email IS NOT NULL", name="names_somebody"),
+)
+
+# Things that belong together share study ids (DOMAIN.md section 12).
+service_instance_relationships = _table(
+    "service_instance_relationships",
+    sa.Column(
+        "service_instance_id_a",
+        sa.String(191),
+        sa.ForeignKey("service_instances.service_instance_id"),
+        primary_key=True,
+    ),
+    sa.Column(
+        "service_instance_id_b",
+        sa.String(191),
+        sa.ForeignKey("service_instances.service_instance_id"),
+        primary_key=True,
+        index=True,
+    ),
+    *_who_why(),
+    sa.Column("recorded_at", UtcDateTime, nullable=False),
+    sa.CheckConstraint("service_instance_id_a < service_instance_id_b", name="each_pair_once"),
+)
+
 # One row: which ledger this is. Freezes name it, so that a home with another ledger's freezes is refused.
 identity = _table("ledger_identity", sa.Column("ledger_id", sa.String(64), primary_key=True))
 
@@ -403,5 +484,6 @@ imports = _table(
 # Rows that are never changed nor taken away; triggers hold that where the database lets us make them.
 INSERT_ONLY = (
     line_items, line_item_events, payments, credits, holds, hold_ends, exemptions, exemption_ends, held_back,
-    approvals, handoffs, handoff_lines, outbox_attachments, imports,
+    approvals, handoffs, handoff_lines, outbox_attachments, imports, fiscal_files, fiscal_rows, fiscal_approvals,
+    banned_owners, service_instance_relationships,
 )  # fmt: skip

@@ -89,18 +89,34 @@ def items_changed_message(
     listed = shown.where(shown.notna(), None).to_dict("records")
     subject, body = templates.render("items_changed", what=what, did=did, asks=asks, who=who, why=why, items=listed)
     about = hashlib.sha256(",".join(str(id_) for id_ in sorted(items["id"])).encode()).hexdigest()[:32]
+    return to_fiscal_team("items_changed", about, (subject, body), at, policy, period=at.isoformat(), rung=what)
+
+
+def to_fiscal_team(
+    template: str,
+    about: str,
+    text: tuple[str, str],
+    dated: datetime,
+    policy: Policy,
+    attachments: tuple[Attachment, ...] = (),
+    *,
+    period: str = "",
+    rung: str = "",
+) -> Message:
+    """Return a message to the fiscal team, cc the billing list; `text` is its subject and its body."""
     return Message(
-        template="items_changed",
+        template=template,
         about=about,
-        period=at.isoformat(),
-        rung=what,
+        period=period,
+        rung=rung,
         to=policy.mail.fiscal_team,
         cc=policy.mail.billing_list,
         sender=policy.mail.sender,
         reply_to=policy.mail.reply_to,
-        subject=subject,
-        body=body,
-        dated=at,
+        subject=text[0],
+        body=text[1],
+        dated=dated,
+        attachments=attachments,
     )
 
 

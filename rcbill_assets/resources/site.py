@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.months import Months
 from rcbill_assets.ledger.outbox import Outbox
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.render import Templates
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.clock import Clock, SystemClock
+from rcbill_assets.resources.fiscal_file import File
+from rcbill_assets.resources.fiscal_inbox import FiscalInbox
 from rcbill_assets.resources.mailer import EmlFolder, Mailer, SmtpServer
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.resources.storage import Storage
@@ -26,6 +29,8 @@ class Site:
 
     settings: Settings
     clock: Clock = field(default_factory=SystemClock)
+    # The steps of a run read one file, several times; by its hash it is the same.
+    read_last: File | None = field(default=None, repr=False)
 
     @property
     def policy(self) -> Policy:
@@ -46,6 +51,16 @@ class Site:
     def months(self) -> Months:
         """The ledger's billing months."""
         return Months(self.ledger)
+
+    @cached_property
+    def fiscal_files(self) -> FiscalFiles:
+        """The ledger's files of the fiscal team."""
+        return FiscalFiles(self.ledger)
+
+    @cached_property
+    def fiscal_inbox(self) -> FiscalInbox:
+        """Where the fiscal team puts its files."""
+        return FiscalInbox(self.settings.fiscal_inbox, self.policy.fiscal_file)
 
     @cached_property
     def outbox(self) -> Outbox:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, parse_instant
-from rcbill_assets.errors import LedgerError
+from rcbill_assets.errors import LedgerError, SourceError
 from rcbill_assets.files import write_whole
 from rcbill_assets.policy import Policy
 from rcbill_assets.services.base import FrozenInputs
@@ -59,6 +59,44 @@ class Storage:
     def handoff_file(self, month: BillingMonth, name: str, *, preview: bool = False) -> Path:
         """Return where a hand-off's file lies; a preview lies apart."""
         return self.home / "handoff" / ("preview" if preview else str(month)) / name
+
+    @property
+    def fiscal_files(self) -> Path:
+        """The fiscal team's files as they came: a folder per content hash, the file in it under its first name."""
+        return self.home / "payments" / "files"
+
+    def fiscal_file(self, sha256: str) -> Path:
+        """Return the archived file of a content hash; SourceError when it is not there."""
+        folder = self.fiscal_files / sha256
+        found = sorted(path for path in folder.glob("*") if not path.name.startswith(".")) if folder.is_dir() else []
+        if not found:
+            raise SourceError(
+                f"The file {sha256} is not in the archive {self.fiscal_files}: put it into the fiscal inbox again, or "
+                "take it with `rcbill payments receive FILE`."
+            )
+        return found[0]
+
+    def archive(self, name: str, copy: Callable[[Path], str]) -> str:
+        """Keep a file by its content, unless it is kept already; return its SHA-256.
+
+        `copy` writes the content to a path and returns its hash. The first name under which a content came is its name.
+        """
+        temporary = self.fiscal_files / f".{uuid.uuid4().hex}"
+        try:
+            sha256 = copy(temporary / _file_name(name))
+            try:
+                temporary.rename(self.fiscal_files / sha256)
+            except OSError:
+                # It is there, under whatever name; a folder that is not empty cannot be renamed over.
+                self.fiscal_file(sha256)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return sha256
+
+    def reply_file(self, name: str, *, preview: bool = False) -> Path:
+        """Return where a reply to the fiscal team lies; a preview lies apart."""
+        folder = self.home / "payments" / ("preview" if preview else "replies")
+        return folder / name
 
     def freeze_folder(self, month: BillingMonth, number: int) -> Path:
         """Return the folder of a freeze."""
@@ -152,6 +190,13 @@ class Storage:
             frames={name: pd.read_parquet(BytesIO(content)) for name, content in contents.items()},
             only=only,
         )
+
+
+def _file_name(name: str) -> str:
+    """Return a name that any file system takes, with its ending."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name.strip()).lstrip(".")
+    stem, dot, ending = plain.rpartition(".")
+    return f"{(stem if dot else plain)[:100] or 'file'}{dot}{ending[:10] if dot else ''}"
 
 
 def _manifest(text: bytes, folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
 
 from rcbill_assets.errors import RcbillError
+from rcbill_assets.jobs import FILE_TAG
 from rcbill_assets.messages.compose import run_failed_message
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.run_reasons import why_it_failed
@@ -23,7 +24,7 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
         message = run_failed_message(
             run.run_id,
             run.job_name,
-            run.tags.get("dagster/partition", ""),
+            run.tags.get(FILE_TAG) or run.tags.get("dagster/partition", ""),
             "\n".join(why_it_failed(context.instance, run.run_id))
             or "No reason is known; see the run's log in the UI.",
             now,

@@ -20,8 +20,8 @@ NAME = "rcbill_assets"
 FLOORS = (
     {"calendar", "money", "policy", "text", "statuses", "errors", "schemas"},
     {"rules", "services"},
-    {"files", "invoicing", "messages", "ledger", "resources", "settings"},
-    {"adhoc", "freezing", "stopping", "replay", "demo"},
+    {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
+    {"adhoc", "freezing", "receiving", "stopping", "replay", "demo"},
     {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
     {"cli"},
 )
