@@ -1,5 +1,6 @@
 -- The least rights of rcbill's users, for MariaDB and MySQL. Set the passwords and, better, replace '%' by the host.
--- In rcbill they come from the environment: RCBILL_REDCAP_PASSWORD and RCBILL_BILLING_PASSWORD.
+-- In rcbill they come from the environment: RCBILL_REDCAP_PASSWORD, RCBILL_REDCAP_WRITE_PASSWORD and
+-- RCBILL_BILLING_PASSWORD.
 
 -- 1. Reading REDCap (on the replica, where there is one): only the columns of dbt_like_sql/sources/*.sql.
 CREATE USER IF NOT EXISTS 'rcbill_reader'@'%' IDENTIFIED BY 'set-a-password';
@@ -19,3 +20,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TR
 
 -- 3. A peer-made billing database, for `rcbill adopt` only: read, never written.
 -- GRANT SELECT ON rcc_billing.* TO 'rcbill_reader'@'%';
+
+-- 4. Writing into REDCap (never a replica), for [doors] redcap_writes = "apply" only. Each right belongs to one use; grant
+-- those that you use. Every write is a change set: `rcbill changes list`.
+CREATE USER IF NOT EXISTS 'rcbill_writer'@'%' IDENTIFIED BY 'set-a-password';
+-- The copy of the line items. The table is made by hand: `rcbill mirror ddl` prints how. DELETE is for taking a set back.
+GRANT SELECT, INSERT, UPDATE, DELETE ON redcap.invoice_line_item TO 'rcbill_writer'@'%';

@@ -43,6 +43,10 @@ class LedgerError(RcbillError):
     """The ledger refuses what was asked of it, and why."""
 
 
+class ChangesError(RcbillError):
+    """A change set is refused, or cannot be made, and why; REDCap was not written to."""
+
+
 class NotFinishedError(RcbillError):
     """A billing month was asked for that has not ended at `as_of`."""
 

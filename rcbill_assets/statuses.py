@@ -22,3 +22,9 @@ ALLOWED_MOVES: frozenset[tuple[str, str]] = frozenset(
 
 LINE_KINDS = ("regular", "adjustment", "reversal")
 OUTBOX_STATUSES = ("recorded", "sending", "accepted", "failed", "bounced", "unknown")
+
+# Change sets (DOMAIN.md section 9). `expect`: a value that must still stand, though it is not changed.
+INSERT, UPDATE, DELETE, EXPECT = CHANGE_ACTIONS = ("insert", "update", "delete", "expect")
+PLAN, APPLY = CHANGE_MODES = ("plan", "apply")
+# `unchanged`: it had the new value already, not by this set.
+APPLIED, CONFLICT, UNCHANGED = CHANGE_RESULTS = ("applied", "conflict", "unchanged")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from rcbill_assets.ledger.tables import metadata
+from rcbill_assets.ledger.schema import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

@@ -1,0 +1,154 @@
+"""Change sets as the ledger keeps them: recorded before anything is written, marked after, read back whole.
+
+What belongs here: rows of the ledger's tables in and out. Whether and how a set is written is `door.py`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.changes.change_set import ChangeSet, Origin, require_whole
+from rcbill_assets.errors import ChangesError
+from rcbill_assets.ledger import change_tables as t
+from rcbill_assets.ledger.frames import insert_one, read_frame, records
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.schemas.changes import CHANGE_RESULTS, CHANGE_SETS, CHANGES
+from rcbill_assets.statuses import APPLIED, CONFLICT, UNCHANGED
+
+# Column of the schema -> column of the table, where the name is a word of SQL.
+_NAMES = {"table": "table_name", "key": "row_key", "column": "column_name", "old": "old_value", "new": "new_value"}
+
+
+@dataclass(frozen=True)
+class By:
+    """Whose doing it is: the run, when, and who says so and why."""
+
+    run_id: str
+    at: datetime
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        if not self.who.strip() or not self.why.strip():
+            raise ChangesError("Writing into REDCap needs a name and a reason: say who and why.")
+
+
+class ChangeStore:
+    """The ledger's change sets."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def record(self, changes: ChangeSet, *, mode: str, by: By) -> int:
+        """Record a set and return its number; one of the same content keeps the number it has."""
+        require_whole(changes)
+        sets = t.change_sets
+        known = sa.select(sets.c.id).where(sets.c.sha256 == changes.sha256)
+
+        def work(connection: Connection) -> int:
+            found = connection.scalar(known)
+            if found is not None:
+                return int(found)
+            set_id = insert_one(
+                connection,
+                sets,
+                job=changes.origin.job,
+                as_of=changes.origin.as_of,
+                mode=mode,
+                reason=changes.origin.reason,
+                tables=", ".join(changes.tables),
+                row_count=len(changes),
+                sha256=changes.sha256,
+                run_id=by.run_id,
+                recorded_at=by.at,
+            )
+            rows = changes.rows.rename(columns=_NAMES)
+            connection.execute(t.change_set_rows.insert(), records(rows, change_set_id=set_id))
+            return set_id
+
+        return self.ledger.write(work)
+
+    def load(self, set_id: int) -> ChangeSet:
+        """Return a recorded set; ChangesError when there is none of this number."""
+        sets, rows = t.change_sets, t.change_set_rows
+        columns = [rows.c[_NAMES.get(name, name)].label(name) for name in CHANGES.columns]
+        query = sa.select(*columns).where(rows.c.change_set_id == set_id).order_by(rows.c.number)
+
+        def work(connection: Connection) -> ChangeSet:
+            head = connection.execute(sa.select(sets).where(sets.c.id == set_id)).mappings().first()
+            if head is None:
+                raise ChangesError(f"There is no change set {set_id}: `rcbill changes list` shows those there are.")
+            origin = Origin(head["job"], head["as_of"], head["reason"])
+            return ChangeSet(origin, read_frame(connection, query, CHANGES))
+
+        return self.ledger.read(work)
+
+    def begin(self, set_id: int, by: By) -> int:
+        """Record that a set is about to be written; return how many times this makes."""
+        attempts = t.change_set_attempts
+        so_far = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
+            attempts.c.change_set_id == set_id
+        )
+
+        def work(connection: Connection) -> int:
+            number = int(connection.scalar(so_far) or 0) + 1
+            values: dict[str, Any] = {"run_id": by.run_id, "who": by.who, "why": by.why, "at": by.at}
+            connection.execute(attempts.insert(), {"change_set_id": set_id, "number": number, **values})
+            return number
+
+        return self.ledger.write(work)
+
+    def mark(self, set_id: int, results: pd.DataFrame, by: By) -> None:
+        """Record what became of the rows of a set; what is recorded already stays."""
+        table = t.change_set_results
+
+        def work(connection: Connection) -> None:
+            known = set(connection.scalars(sa.select(table.c.number).where(table.c.change_set_id == set_id)))
+            fresh = results[~results["number"].isin(known)]
+            if not fresh.empty:
+                rows = records(fresh, change_set_id=set_id, at=by.at, applied_by_run=by.run_id)
+                connection.execute(table.insert(), rows)
+
+        self.ledger.write(work)
+
+    def results(self, set_id: int) -> pd.DataFrame:
+        """Return what became of the rows of a set (schema CHANGE_RESULTS); none while it has not been applied."""
+        table = t.change_set_results
+        query = (
+            sa.select(*(table.c[name] for name in CHANGE_RESULTS.columns))
+            .where(table.c.change_set_id == set_id)
+            .order_by(table.c.number)
+        )
+        return self.ledger.read(lambda connection: read_frame(connection, query, CHANGE_RESULTS))
+
+    def attempts(self, set_id: int) -> pd.DataFrame:
+        """Return who began to write a set, when and why, one row for each time."""
+        table = t.change_set_attempts
+        query = sa.select(table.c.number, table.c.run_id, table.c.who, table.c.why, table.c.at)
+        query = query.where(table.c.change_set_id == set_id).order_by(table.c.number)
+        rows = self.ledger.read(lambda connection: connection.execute(query).all())
+        return pd.DataFrame(rows, columns=["number", "run_id", "who", "why", "at"])
+
+    def sets(self, *, newest: int = 100) -> pd.DataFrame:
+        """Return the newest sets with what became of them, newest first (schema CHANGE_SETS)."""
+        sets, attempts, results = t.change_sets, t.change_set_attempts, t.change_set_results
+
+        def count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+            query = sa.select(sa.func.count()).select_from(table).where(table.c.change_set_id == sets.c.id, *conditions)
+            return query.correlate(sets).scalar_subquery()
+
+        counted = {
+            "attempts": count(attempts),
+            "applied": count(results, results.c.result == APPLIED),
+            "conflicts": count(results, results.c.result == CONFLICT),
+            "unchanged": count(results, results.c.result == UNCHANGED),
+        }
+        columns = [counted[name].label(name) if name in counted else sets.c[name] for name in CHANGE_SETS.columns]
+        query = sa.select(*columns).order_by(sets.c.id.desc()).limit(newest)
+        return self.ledger.read(lambda connection: read_frame(connection, query, CHANGE_SETS))

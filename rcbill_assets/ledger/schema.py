@@ -1,0 +1,8 @@
+"""Every table of the ledger, whichever module declares it: what migrations, triggers and tests go by."""
+
+from __future__ import annotations
+
+from rcbill_assets.ledger import change_tables, tables
+
+metadata = tables.metadata
+INSERT_ONLY = (*tables.INSERT_ONLY, *change_tables.INSERT_ONLY)

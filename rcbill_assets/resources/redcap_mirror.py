@@ -1,0 +1,127 @@
+"""The copy of `invoice_line_item` inside REDCap's database: how it is made up, what it holds, and bringing it level.
+
+The table is made by a person (`mirror_ddl`), never here; it is written through the door of change sets alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from rcbill_assets.changes.change_set import Origin
+from rcbill_assets.changes.door import Door, Outcome
+from rcbill_assets.changes.mirror import KEY, MIRROR, MirrorColumn, known_columns, level, mirror_ddl, wanted_rows
+from rcbill_assets.changes.store import By
+from rcbill_assets.errors import SourceError
+from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.ledger.peer_rows import peer_items
+from rcbill_assets.ledger.peer_views import PEER_COLUMNS
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.policy import ChangeLimits
+from rcbill_assets.resources.redcap_db import WHAT
+
+# Keys in one IN of a statement.
+_AT_ONCE = 500
+
+
+class RedcapMirror:
+    """The copy of the line items in the REDCap database at a URL: of the user who reads, or better of who writes it."""
+
+    def __init__(self, url: str) -> None:
+        self.url: URL = parse_url(url, WHAT)
+        self.engine = make_engine(url, WHAT, read_only=True)
+
+    def is_there(self) -> bool:
+        """Whether the site has such a table."""
+        with explained(WHAT, self.url), self.engine.connect() as connection:
+            return sa.inspect(connection).has_table(MIRROR)
+
+    def columns(self) -> list[MirrorColumn]:
+        """Return those of its columns that we fill; SourceError with the statement that makes it when it is absent."""
+        if not self.is_there():
+            raise SourceError(
+                f"{WHAT[0].upper()}{WHAT[1:]} ({shown(self.url)}) has no table {MIRROR}, or its user may not see it: "
+                f"make it, and grant the rights of deploy/grants.sql. {self.ddl()}"
+            )
+        with explained(WHAT, self.url), self.engine.connect() as connection:
+            found = sa.inspect(connection).get_columns(MIRROR)
+        return known_columns([_column(str(column["name"]), column["type"]) for column in found], list(PEER_COLUMNS))
+
+    def ddl(self) -> str:
+        """Return the statement that makes the table in this kind of database."""
+        if self.url.get_backend_name() == "sqlite":
+            return mirror_ddl(list(PEER_COLUMNS), suffix="")
+        return mirror_ddl(list(PEER_COLUMNS))
+
+    def size(self) -> int:
+        """Return how many rows it has."""
+        with explained(WHAT, self.url), self.engine.connect() as connection:
+            return int(connection.scalar(sa.select(sa.func.count()).select_from(sa.table(MIRROR))) or 0)
+
+    def read(self, columns: Sequence[MirrorColumn], ids: Sequence[int]) -> pd.DataFrame:
+        """Return what it holds for the ids."""
+        table = sa.table(MIRROR, *(sa.column(column.name) for column in columns))
+        rows: list[Any] = []
+        with explained(WHAT, self.url), self.engine.connect() as connection:
+            for start in range(0, len(ids), _AT_ONCE):
+                query = sa.select(*table.c).where(table.c[KEY].in_(ids[start : start + _AT_ONCE]))
+                rows += connection.execute(query).all()
+        held = pd.DataFrame(rows, columns=[column.name for column in columns], dtype=object)
+        if self.url.get_backend_name() == "sqlite":
+            for column in columns:
+                if column.kind in {"moment", "day"}:
+                    cells = [_moment(value, column.kind) for value in held[column.name]]
+                    held[column.name] = pd.Series(cells, index=held.index, dtype=object)
+        return held
+
+
+def _column(name: str, kind: sa.types.TypeEngine[Any]) -> MirrorColumn:
+    if isinstance(kind, sa.Float):
+        return MirrorColumn(name, "number")
+    if isinstance(kind, sa.Numeric):
+        return MirrorColumn(name, "number", scale=kind.scale)
+    if isinstance(kind, sa.Integer):
+        return MirrorColumn(name, "number", scale=0)
+    if isinstance(kind, sa.DateTime):
+        return MirrorColumn(name, "moment")
+    if isinstance(kind, sa.Date):
+        return MirrorColumn(name, "day")
+    return MirrorColumn(name, "text", length=getattr(kind, "length", None))
+
+
+def _moment(value: Any, kind: str) -> Any:
+    """Return SQLite's text as what it says; what it does not say stays text, and is no match."""
+    try:
+        return datetime.fromisoformat(value) if kind == "moment" else date.fromisoformat(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def bring_level(  # noqa: PLR0913 - what is copied, from where, whereto, by whom
+    ledger: Ledger,
+    mirror: RedcapMirror,
+    door: Door,
+    *,
+    origin: Origin,
+    by: By,
+    zone: ZoneInfo,
+    limits: ChangeLimits | None,
+    line_item_ids: Sequence[int] | None = None,
+    batch: int = 10_000,
+) -> Iterator[tuple[Outcome, pd.DataFrame]]:
+    """Bring the copy level with the ledger, for the line item ids or all of them; a change set for each batch.
+
+    Give each batch's outcome, and the cells that do not fit the table (schema REJECTS). Batches keep the memory flat;
+    a run that ends in between is made good by the next one, since each batch is compared anew.
+    """
+    columns = mirror.columns()
+    for items in peer_items(ledger, line_item_ids, batch=batch):
+        wanted, rejects = wanted_rows(items, columns, zone)
+        changes = level(mirror.read(columns, wanted[KEY].to_list()), wanted, origin)
+        yield door.put(changes, by, limits=limits, sizes={MIRROR: mirror.size()}), rejects
