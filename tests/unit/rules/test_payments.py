@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from rcbill_assets.rules.payments import Reconciliation, keys_of
+from rcbill_assets.rules.payments import Reconciliation, keys_of, reconcile
 from rcbill_assets.schemas import fiscal as schemas
 from rcbill_assets.schemas.fiscal import FiscalFormat
 from rcbill_assets.schemas.fiscal_known import BANNED, KNOWN_PAYMENTS, RELATIONSHIPS
-from tests.unit.frames import of_schema
-from tests.unit.rules.ledger_fold import Book, file_of, item, paid, row
+from tests.unit.frames import ZONE, of_schema
+from tests.unit.rules.ledger_fold import FISCAL, Book, file_of, item, paid, row
 
 D = Decimal
 FRAMES = {
@@ -234,6 +234,15 @@ def test_items_nobody_changed_get_no_event() -> None:
     change = Book.of(before, item(2)).reconcile(file_of(row(study_id="7")))
     assert became(change) == ["unchanged"]
     assert change.events.empty
+
+
+def test_a_day_is_a_day_by_the_sites_clock() -> None:
+    """Late in the evening in New York it is tomorrow already in UTC."""
+    late = datetime(2026, 11, 21, 2, tzinfo=UTC)
+    told = file_of(paid(paid_on=date(2026, 11, 21)), row(2, do_not_bill=1))
+    change = reconcile(told, Book.of(item(), item(2)).known, fiscal=FISCAL, as_of=late, zone=ZONE)
+    assert became(change) == ["invalid", "applied"]
+    assert list(change.credits["credited_on"]) == [date(2026, 11, 20)]
 
 
 # What is not applied -------------------------------------------------------------------------------------------------
