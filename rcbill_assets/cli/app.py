@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import demo, desk, items, ledger, payments, replay, run
+from rcbill_assets.cli import demo, desk, doctor, items, ledger, payments, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -20,7 +20,7 @@ app.command("bill")(run.bill)
 app.command("replay")(replay.replay)
 app.command("why")(run.why)
 app.command("adopt")(ledger.adopt)
-app.command("doctor")(ledger.doctor)
+app.command("doctor")(doctor.doctor)
 app.command("approve")(desk.approve)
 app.command("cancel")(items.cancel)
 app.command("cancel-study")(items.cancel_study)

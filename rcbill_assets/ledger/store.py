@@ -21,7 +21,7 @@ from rcbill_assets.ledger.engine import explained, make_engine, shown, write
 from rcbill_assets.ledger.frames import read_frame
 from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.state import line_item_state
-from rcbill_assets.ledger.upgrade import require_newest, upgrade
+from rcbill_assets.ledger.upgrade import require_newest, unguarded, upgrade
 from rcbill_assets.schemas.billing import EXEMPTIONS, PRICES, SERVICE_INSTANCES
 from rcbill_assets.services.base import Service
 
@@ -44,6 +44,10 @@ class Ledger:
     def upgrade(self) -> list[str]:
         """Bring its tables to this version, making them where there are none; return what could not be had."""
         return upgrade(self.engine)
+
+    def unguarded(self) -> list[str]:
+        """Return the tables whose rows no trigger keeps from being changed, though they are never to be."""
+        return self.read(unguarded)
 
     def identity(self) -> str:
         """Return which ledger this is: an id it was given when it was made."""

@@ -25,10 +25,10 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
 from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.peer_views import drop_peer_views, make_peer_views, require_own_database
-from rcbill_assets.ledger.schema import INSERT_ONLY
-from rcbill_assets.ledger.tables import identity
+from rcbill_assets.ledger.tables import INSERT_ONLY, identity
 
 VERSION_TABLE = "rcbill_schema_version"
+_VERBS = ("UPDATE", "DELETE")
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -161,6 +161,21 @@ def _file(engine: Engine) -> Path | None:
     return Path(name) if engine.dialect.name == "sqlite" and name and name != ":memory:" else None
 
 
+def unguarded(connection: Connection) -> list[str]:
+    """Return the insert-only tables that lack their triggers."""
+    names = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "mysql": "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }[connection.dialect.name]
+    there = set(connection.exec_driver_sql(names).scalars())
+    return [table.name for table in INSERT_ONLY if not {_trigger(table, verb) for verb in _VERBS} <= there]
+
+
+def _trigger(table: sa.Table, verb: str) -> str:
+    return f"tr_{table.name}_no_{verb.lower()}"
+
+
 def _make_triggers(connection: Connection) -> list[str]:
     """Forbid changing and taking away rows of the insert-only tables; return a sentence for each refusal."""
     dialect = connection.dialect.name
@@ -171,8 +186,8 @@ def _make_triggers(connection: Connection) -> list[str]:
             "$$ BEGIN RAISE EXCEPTION 'rows of %% are never changed nor taken away', TG_TABLE_NAME; END $$"
         )
     for table in INSERT_ONLY:
-        for verb in ("UPDATE", "DELETE"):
-            name = f"tr_{table.name}_no_{verb.lower()}"
+        for verb in _VERBS:
+            name = _trigger(table, verb)
             says = f"rows of {table.name} are never changed nor taken away"
             drop = f"DROP TRIGGER IF EXISTS {name}" + (f" ON {table.name}" if dialect == "postgresql" else "")
             make = {

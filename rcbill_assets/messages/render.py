@@ -15,6 +15,9 @@ from jinja2.loaders import BaseLoader
 
 from rcbill_assets.errors import SettingsError
 
+SUFFIX = ".txt.j2"
+SUBJECT = "Subject: "
+
 
 class Templates:
     """The house's templates, with a site's own before them."""
@@ -31,16 +34,33 @@ class Templates:
         )  # fmt: skip
         self._environment.filters["money"] = money
 
+    def check(self) -> int:
+        """Return how many templates there are; SettingsError for the first that is not whole."""
+        names = [name for name in self._environment.list_templates() if name.endswith(SUFFIX)]
+        for name in names:
+            try:
+                template = self._environment.get_template(name)
+                first = Path(template.filename or name).read_text(encoding="utf-8").partition("\n")[0]
+            except (TemplateError, UnicodeDecodeError, OSError) as error:
+                raise SettingsError(f"The template {name} cannot be read ({error}): mend it.") from None
+            if not first.startswith(SUBJECT):
+                raise _no_subject(name)
+        return len(names)
+
     def render(self, name: str, **values: Any) -> tuple[str, str]:
         """Return subject and text of a template (its name without `.txt.j2`)."""
         try:
-            text = self._environment.get_template(f"{name}.txt.j2").render(**values)
-        except (TemplateError, UnicodeDecodeError) as error:
-            raise SettingsError(f"The template {name}.txt.j2 cannot be filled ({error}): mend it.") from None
+            text = self._environment.get_template(f"{name}{SUFFIX}").render(**values)
+        except (TemplateError, UnicodeDecodeError, OSError) as error:
+            raise SettingsError(f"The template {name}{SUFFIX} cannot be filled ({error}): mend it.") from None
         head, _, body = text.partition("\n")
-        if not head.startswith("Subject: "):
-            raise SettingsError(f"The first line of the template {name}.txt.j2 must be `Subject: ...`.")
-        return " ".join(head.removeprefix("Subject: ").split()), body.lstrip("\n")
+        if not head.startswith(SUBJECT):
+            raise _no_subject(f"{name}{SUFFIX}")
+        return " ".join(head.removeprefix(SUBJECT).split()), body.lstrip("\n")
+
+
+def _no_subject(file: str) -> SettingsError:
+    return SettingsError(f"The first line of the template {file} must be `Subject: ...`.")
 
 
 def money(value: Decimal) -> str:

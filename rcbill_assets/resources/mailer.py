@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -93,14 +93,27 @@ class SmtpServer:
     def send(self, message: Message, to: Sequence[str]) -> Mapping[str, Refusal]:
         """Send it over a connection of its own, TLS verified where the site asks for TLS."""
         mail = as_mail(message)
-        try:
+        with self._explained(" The message stays in the outbox."):
             server = self._connect()
             try:
                 refused = server.send_message(mail, from_addr=message.sender, to_addrs=list(to))
+            except smtplib.SMTPRecipientsRefused as error:
+                return self._nobody(to, error.recipients)
             finally:
                 _leave(server)
-        except smtplib.SMTPRecipientsRefused as error:
-            return self._nobody(to, error.recipients)
+        return self._refusals(refused)
+
+    def reach(self) -> str:
+        """Return where it is when it answers, with TLS and login as a mail would have them; no mail is sent."""
+        with self._explained(""):
+            _leave(self._connect())
+        return f"{self._settings.smtp_host}:{self._settings.smtp_port} answers"
+
+    @contextmanager
+    def _explained(self, then: str) -> Iterator[None]:
+        """Turn what the server says into one sentence."""
+        try:
+            yield
         except smtplib.SMTPAuthenticationError:
             raise MailUnavailableError(
                 f"{self._place} refuses the user name or password: check [mail] smtp_username and RCBILL_SMTP_PASSWORD."
@@ -109,14 +122,13 @@ class SmtpServer:
             says = f"{self._place} answers {error.smtp_code}: {self._clean(error.smtp_error)}"
             if error.smtp_code >= 500:
                 raise MailRefusedError(f"{says}. Mend what it names, then `rcbill outbox retry`.") from None
-            raise MailUnavailableError(f"{says}. The message stays in the outbox for the next run.") from None
+            raise MailUnavailableError(f"{says}.{then}") from None
         except (smtplib.SMTPException, OSError) as error:
             raise MailUnavailableError(
                 f"{self._place} does not take mail "
                 f"({self._clean(str(error)) or type(error).__name__}): check that it runs and "
-                "that [mail] smtp_host, smtp_port and smtp_security are right. The message stays in the outbox."
+                f"that [mail] smtp_host, smtp_port and smtp_security are right.{then}"
             ) from None
-        return self._refusals(refused)
 
     def _connect(self) -> smtplib.SMTP:
         chosen = self._settings

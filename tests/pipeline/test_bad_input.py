@@ -250,7 +250,9 @@ class TestDoctor:
     def test_everything_is_right(self, desk: Desk) -> None:
         said = desk.run("doctor")
         assert said.status == 0, said.out + said.err
-        assert said.out.count(" ok: ") == 5
+        assert said.out.count(" ok: ") == 9
+        for line in ("home ", "templates ", "ledger guards ", "mail ", "price of service 1 "):
+            assert f"\n{line}" in said.out
         assert "hand-off send" in said.out
         assert desk.untouched()
 
@@ -262,12 +264,36 @@ class TestDoctor:
         assert said.status == 1
         assert "Traceback" not in said.out + said.err
         wrong = [line for line in said.out.splitlines() if line.startswith(("redcap", "ledger")) and "ok: " not in line]
-        assert len(wrong) == 3
+        assert len(wrong) == 4
         assert "redcap_config" in wrong[0]
         assert "app_title" in wrong[1]
         assert "rcbill ledger upgrade" in wrong[2]
-        assert said.out.count(" ok: ") == 2
+        assert said.out.count(" ok: ") == 5
         assert not (desk.folder / "new").exists()
+
+    def test_files_mail_prices_and_guards_are_looked_at(self, desk: Desk) -> None:
+        (desk.folder / "texts").mkdir()
+        (desk.folder / "texts" / "handoff.txt.j2").write_text("Subject: {{ month\n")
+        (desk.folder / "letter").write_text("a file where a folder should be")
+        places = 'templates = "texts"\nhome = "letter/home"\n\n[doors]'
+        mail = f'\n[mail]\ntransport = "smtp"\nsmtp_host = "127.0.0.1"\nsmtp_port = {free_port()}\n'
+        good = GOOD.format(redcap="sqlite:///redcap.db", billing="sqlite:///ledger.db")
+        desk.settings(good.replace("[doors]", places) + mail)
+        with closing(sqlite3.connect(desk.folder / "ledger.db")) as ledger, ledger:
+            ledger.execute("INSERT INTO services VALUES ('1', 'Fee', 12)")
+            price = "'1', '2999-01-01', 1000000, 'ada', 'more', '2026-01-01 00:00:00.000000'"
+            ledger.execute(f"INSERT INTO prices VALUES ({price})")
+            ledger.execute("DROP TRIGGER tr_payments_no_update")
+        said = desk.run("doctor")
+        assert said.status == 1
+        assert "Traceback" not in said.out + said.err
+        lines = {line.split("  ")[0]: line for line in said.out.splitlines()}
+        assert "letter/home cannot be written" in lines["home"]
+        assert "The template handoff.txt.j2 cannot be read" in lines["templates"]
+        assert "does not take mail" in lines["mail"]
+        assert "rcbill prices add 1" in lines["price of service 1"]
+        assert " ok: " in lines["ledger guards"], "a ledger does without triggers"
+        assert "keeps payments from being changed by hand" in lines["ledger guards"]
 
     def test_a_wrong_password_is_not_repeated(self, desk: Desk, mariadb_server: MariaDB) -> None:
         desk.settings(redcap=f"mysql://{mariadb_server.user}@127.0.0.1:{mariadb_server.port}/redcap")

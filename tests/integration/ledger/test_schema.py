@@ -14,8 +14,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
 from rcbill_assets.errors import LedgerError, SourceError
-from rcbill_assets.ledger.schema import INSERT_ONLY, metadata
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.tables import INSERT_ONLY, metadata
 from rcbill_assets.ledger.types import ExactDecimal, UtcDateTime
 from rcbill_assets.ledger.upgrade import VERSION_TABLE, newest_version
 
@@ -166,3 +166,12 @@ def test_two_that_upgrade_at_once_make_one_ledger(ledger_url: str) -> None:
 def test_every_insert_only_table_has_its_triggers(ledger: Ledger) -> None:
     wanted = {f"tr_{table.name}_no_{verb}" for table in INSERT_ONLY for verb in ("update", "delete")}
     assert set(everything(ledger)[2]) == wanted
+    assert ledger.unguarded() == []
+
+
+def test_a_table_that_lacks_a_trigger_is_named(ledger: Ledger) -> None:
+    on = " ON payments" if ledger.engine.dialect.name == "postgresql" else ""
+    ledger.write(lambda connection: connection.exec_driver_sql(f"DROP TRIGGER tr_payments_no_delete{on}"))
+    assert ledger.unguarded() == ["payments"]
+    ledger.upgrade()
+    assert ledger.unguarded() == []

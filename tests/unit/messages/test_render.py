@@ -9,6 +9,7 @@ import pytest
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import SettingsError
+from rcbill_assets.messages import render
 from rcbill_assets.messages.render import Templates, money
 
 VALUES = {"run_id": "r1", "job": "monthly_billing", "partition": "2026-10", "error": "No price."}
@@ -78,6 +79,26 @@ def test_a_template_that_is_no_text_is_named(own: Path) -> None:
     (own / "run_failed.txt.j2").write_bytes(b"Subject: \xff\n")
     with pytest.raises(SettingsError, match="run_failed.txt.j2 cannot be filled"):
         Templates(own).render("run_failed", **VALUES)
+
+
+def test_every_template_is_looked_at_without_being_filled(own: Path) -> None:
+    there = len(list(Path(render.__file__).parent.glob("templates/*.txt.j2")))
+    assert Templates().check() == there
+    assert write(own, "Subject: {{ nobody }}\n").check() == there
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"Subject: {{ error \n", "The template run_failed.txt.j2 cannot be read .*: mend it"),
+        (b"Subject: \xff\n", "The template run_failed.txt.j2 cannot be read"),
+        (b"Hello\n", "The first line of the template run_failed.txt.j2 must be `Subject: ...`"),
+    ],
+)
+def test_one_that_is_not_whole_is_named(own: Path, content: bytes, sentence: str) -> None:
+    (own / "run_failed.txt.j2").write_bytes(content)
+    with pytest.raises(SettingsError, match=sentence):
+        Templates(own).check()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

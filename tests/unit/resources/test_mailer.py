@@ -198,6 +198,20 @@ class TestSmtp:
             ("no-reply@example.org", ["fiscal@example.org", "fiscal2@example.org", "billing@example.org"])
         ]
 
+    def test_it_is_reached_without_a_mail(self, server_that: Callable[..., tuple[SmtpServer, Server]]) -> None:
+        mailer, server = server_that()
+        assert mailer.reach() == "mail.example.org:25 answers"
+        assert server.sent == []
+
+    def test_it_says_why_it_cannot_be_reached(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def nobody(*_: Any, **__: Any) -> None:
+            raise ConnectionRefusedError(111, "refused")
+
+        monkeypatch.setattr(smtplib, "SMTP", nobody)
+        mailer = SmtpServer(Mail(transport="smtp", smtp_host="mail.example.org"), "geheim")
+        with pytest.raises(MailUnavailableError, match="mail.example.org:25 does not take mail .* are right.$"):
+            mailer.reach()
+
     def test_a_refused_recipient_does_not_stop_the_others(
         self, server_that: Callable[..., tuple[SmtpServer, Server]]
     ) -> None:

@@ -1,0 +1,113 @@
+"""`rcbill doctor`: whether a site can run, looked at from every side; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import typer
+
+from rcbill_assets.errors import LedgerError, RcbillError, SettingsError
+from rcbill_assets.resources.mailer import SmtpServer
+from rcbill_assets.resources.site import Site
+from rcbill_assets.schemas.redcap import SOURCES, Source
+from rcbill_assets.services.base import Service
+from rcbill_assets.services.registry import REGISTRY
+from rcbill_assets.settings import load_settings
+
+
+def doctor() -> None:
+    """Look whether this site can run: settings, files, REDCap's tables, the ledger, prices, mail. Changes nothing."""
+    settings = load_settings()
+    site = Site(settings)
+    print(f"settings       {settings.source or 'none: defaults, every door closed'}")
+    looks: dict[str, Callable[[], str]] = {
+        "home": partial(_home, settings.home),
+        "templates": lambda: f"{site.templates.check()} of them",
+        **{f"redcap {source.table}": partial(_rows, site, source) for source in SOURCES},
+        "ledger": partial(_ledger, site),
+        "ledger guards": partial(_guards, site),
+        "mail": partial(_mail, site),
+        **{f"price of service {service.code}": partial(_price, site, service) for service in _billed(site)},
+    }
+    problems = sum(_try(what, look) for what, look in looks.items())
+    doors = settings.policy.doors
+    print(
+        f"doors          hand-off {doors.handoff}, owners' mail {doors.owners_mail}, REDCap writes "
+        f"{doors.redcap_writes}"
+    )
+    for service in REGISTRY:
+        first = settings.policy.service(service.code).first_billing_month
+        says = str(first) if first else f"not set: nothing is billed. Set [services.{service.code}] first_billing_month"
+        print(f"service {service.code}      first billing month {says}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _home(home: Path) -> str:
+    there = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{home} cannot be written, for {there} is no folder that this user may write: mend that, or [places] home."
+        )
+    return str(home) if there == home else f"{home}, which the first run makes"
+
+
+def _rows(site: Site, source: Source) -> str:
+    frame, rejects = site.redcap.extract(source, site.policy.zone)
+    return f"{len(frame):,} rows" + (f", {len(rejects)} values that cannot be read" if len(rejects) else "")
+
+
+def _ledger(site: Site) -> str:
+    site.ledger.require_newest()
+    prices = len(site.ledger.prices())
+    return f"{site.ledger.shown_url}, {prices} prices"
+
+
+def _guards(site: Site) -> str:
+    """The ledger does without triggers: to miss them is no mistake, to be unaware of it is."""
+    site.ledger.require_newest()
+    unguarded = site.ledger.unguarded()
+    if not unguarded:
+        return "its facts cannot be changed nor taken away"
+    return (
+        f"but nothing in the database keeps {', '.join(unguarded)} from being changed by hand: let this user make "
+        "triggers (MariaDB with a binary log: log_bin_trust_function_creators = 1), then `rcbill ledger upgrade`"
+    )
+
+
+def _mail(site: Site) -> str:
+    if not isinstance(site.mailer, SmtpServer):
+        return f"as files in {_home(site.storage.outbox)}"
+    return site.mailer.reach()
+
+
+def _billed(site: Site) -> list[Service]:
+    return [service for service in REGISTRY if site.policy.service(service.code).first_billing_month is not None]
+
+
+def _price(site: Site, service: Service) -> str:
+    site.ledger.require_newest()
+    prices, today = site.ledger.prices(), site.clock.now().astimezone(site.policy.zone).date()
+    if prices.empty:
+        return "the list prices, which the first run puts into the ledger"
+    prices = prices[prices["service_code"] == service.code]
+    in_force = prices[prices["starts_on"].map(lambda day: day <= today).astype(bool)].sort_values("starts_on")
+    if in_force.empty:
+        raise LedgerError(
+            f"{service.name} has no price today, {today}, so that what it bills is held back: `rcbill prices add "
+            f"{service.code} ...`."
+        )
+    newest = in_force.iloc[-1]
+    return f"{newest['price']:,.2f} since {newest['starts_on']}"
+
+
+def _try(what: str, look: Callable[[], str]) -> int:
+    try:
+        print(f"{what:<42} ok: {look()}")
+    except RcbillError as error:
+        print(f"{what:<42} {error}")
+        return 1
+    return 0
