@@ -250,7 +250,7 @@ class TestDoctor:
     def test_everything_is_right(self, desk: Desk) -> None:
         said = desk.run("doctor")
         assert said.status == 0, said.out + said.err
-        assert said.out.count(" ok: ") == 9
+        assert said.out.count(" ok: ") == 10
         for line in ("home ", "templates ", "ledger guards ", "mail ", "price of service 1 "):
             assert f"\n{line}" in said.out
         assert "hand-off send" in said.out
