@@ -38,6 +38,8 @@ class Order:
     month: str
     journal: Path
     kill_at: int | str | None
+    # A file of the fiscal team's to receive, by its content hash, instead of billing the month.
+    receives: str | None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Ended:
 
 
 class Child:
-    """A process that bills a month of a house."""
+    """A process that bills a month of a house, or receives a file."""
 
     def __init__(
         self,
@@ -68,10 +70,11 @@ class Child:
         kill_at: int | str | None = None,
         gate: Barrier | None = None,
         name: str = "run",
+        receives: str | None = None,
     ) -> None:
         journal = house.home.parent / f"{house.home.name}.{name}.journal"
         self._order = Order(
-            house.home, house.redcap_file, house.ledger_url, house.choices, as_of, month, journal, kill_at
+            house.home, house.redcap_file, house.ledger_url, house.choices, as_of, month, journal, kill_at, receives
         )
         self._answer, there = _CONTEXT.Pipe(duplex=False)
         self._process = _CONTEXT.Process(target=_bill, args=(self._order, there, gate), daemon=True)
@@ -105,6 +108,21 @@ def bill_at_once(houses: Sequence[House]) -> list[Ended]:
     """Bill a month of each house at the same time: all start together."""
     gate = _CONTEXT.Barrier(len(houses))
     children = [Child(house, gate=gate, name=f"run{number}") for number, house in enumerate(houses)]
+    return [child.end() for child in children]
+
+
+def receive_in_child(house: House, sha256: str, **how: Any) -> Ended:
+    """Receive a file of a house's archive in a process of its own."""
+    return Child(house, receives=sha256, **how).end()
+
+
+def receive_at_once(house: House, files: Sequence[str], as_of: str) -> list[Ended]:
+    """Receive files of a house at the same time, each in a process of its own: all start together."""
+    gate = _CONTEXT.Barrier(len(files))
+    children = [
+        Child(house, receives=sha256, as_of=as_of, gate=gate, name=f"run{number}")
+        for number, sha256 in enumerate(files)
+    ]
     return [child.end() for child in children]
 
 
@@ -168,5 +186,8 @@ def _bill(order: Order, answer: Connection, gate: Barrier | None) -> None:
     Reaper(site, order.journal, order.kill_at)
     if gate is not None:
         gate.wait(PATIENCE_SECONDS)
-    run = house.bill(order.month, order.as_of, site=site)
+    if order.receives is None:
+        run = house.bill(order.month, order.as_of, site=site)
+    else:
+        run = house.receive(order.receives, order.as_of, site=site)
     answer.send((run.success, run.facts, run.reasons))

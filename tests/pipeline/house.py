@@ -32,8 +32,10 @@ from dagster import (
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.errors import RcbillError
+from rcbill_assets.jobs import RECEIVE_PAYMENTS
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.months import Freeze
+from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
@@ -174,6 +176,29 @@ class House:
         finally:
             site.ledger.engine.dispose()
         return Run(result.run_id, result.success, facts, reasons, self.instance)
+
+    def receive(
+        self, sha256: str, as_of: str = AS_OF, *, tags: Mapping[str, str] | None = None, site: Site | None = None
+    ) -> Run:
+        """Run receive_payments for a file of the archive, in this process."""
+        site = site or self.site
+        self.instance.add_dynamic_partitions(FISCAL_FILES.name or "", [sha256])
+        try:
+            result = (
+                build_definitions(site)
+                .resolve_job_def(RECEIVE_PAYMENTS)
+                .execute_in_process(
+                    instance=self.instance,
+                    partition_key=sha256,
+                    run_config={**QUIET, "resources": {"as_of": {"config": {"as_of": as_of}}}},
+                    tags=dict(tags or {}),
+                    raise_on_error=False,
+                )
+            )
+            reasons = [] if result.success else why_it_failed(self.instance, result.run_id)
+        finally:
+            site.ledger.engine.dispose()
+        return Run(result.run_id, result.success, {}, reasons, self.instance)
 
     def billed(self, month: str = MONTH, as_of: str | None = AS_OF, **more: Any) -> Run:
         """The same, of a run that is to succeed."""

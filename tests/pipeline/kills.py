@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from rcbill_assets.ledger import months, outbox, store
+from rcbill_assets.ledger import fiscal, months, outbox, store
 from rcbill_assets.resources.mailer import EmlFolder
 from rcbill_assets.resources.site import Site
 
-_TELLING = {module.__file__ for module in (months, outbox, store)}
+_TELLING = {module.__file__ for module in (fiscal, months, outbox, store)}
 
 
 @dataclass(frozen=True)

@@ -4,33 +4,24 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
-import xlsxwriter
 from dagster import DagsterRunStatus
 
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.jobs import FILE_TAG, MODE_TAG
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.partitions import FISCAL_FILES
-from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
 from rcbill_assets.sensors.fiscal_file_received import look
 from tests.pipeline.conftest import MakeHouse
-from tests.pipeline.house import FEE, QUIET, House, sheet_of
+from tests.pipeline.files import HEADINGS, balances, book_of, rows_of, tells
+from tests.pipeline.house import FEE, House, sheet_of
 
 NAME = "Invoices CTSIT November.xlsx"
-PAID_ON = datetime(2024, 11, 20)  # noqa: DTZ001 - a day, as Excel writes it
 AS_OF = "2024-12-02T12:00:00+00:00"
 NOW = datetime(2024, 12, 2, 12, tzinfo=UTC)
-HEADINGS = [
-    "CTSI Study ID", "Other System Billing ID", "Fiscal Year", "Month Invoiced", "Invoice #", "Amount Due", "Amt Paid",
-    "Do Not Bill", "Do Not Bill Reason", "Deposit or JE #", "Date of Pmt",
-]  # fmt: skip
 
 
 class Fixed:
@@ -38,44 +29,6 @@ class Fixed:
 
     def now(self) -> datetime:
         return NOW
-
-
-def rows_of(lines: pd.DataFrame, **every: Any) -> list[dict[str, Any]]:
-    """The rows of a file that says of each line that it is paid in full."""
-    return [
-        {
-            "CTSI Study ID": "0012",
-            "Other System Billing ID": line.billing_id,
-            "Fiscal Year": line.fiscal_year,
-            "Month Invoiced": line.month_invoiced,
-            "Invoice #": f"INV{line.id}",
-            "Amount Due": float(str(line.amount)),
-            "Amt Paid": float(str(line.amount)),
-            "Deposit or JE #": "JE1",
-            "Date of Pmt": PAID_ON,
-            **every,
-        }
-        for line in lines.itertuples()
-    ]
-
-
-def book_of(rows: list[dict[str, Any]], headings: list[str] | None = None) -> bytes:
-    """The rows as a spreadsheet."""
-    buffer = BytesIO()
-    book = xlsxwriter.Workbook(buffer, {"in_memory": True, "strings_to_numbers": False})
-    day = book.add_format({"num_format": "yyyy-mm-dd"})
-    sheet = book.add_worksheet("payments")
-    headings = HEADINGS if headings is None else headings
-    sheet.write_row(0, 0, headings)
-    for at, row in enumerate(rows, start=1):
-        for column, heading in enumerate(headings):
-            value = row.get(heading)
-            if isinstance(value, datetime):
-                sheet.write_datetime(at, column, value, day)
-            elif value is not None:
-                sheet.write(at, column, value)
-    book.close()
-    return buffer.getvalue()
 
 
 @pytest.fixture
@@ -116,36 +69,11 @@ class Watched:
         return [self.receive(request.partition_key, request.tags) for request in self.tick()]
 
     def receive(self, sha256: str, tags: Any = None) -> list[str]:
-        """Run receive_payments for a file of the archive."""
-        site = self._site()
-        instance = self.house.instance
-        instance.add_dynamic_partitions(FISCAL_FILES.name or "", [sha256])
-        config = {**QUIET, "resources": {"as_of": {"config": {"as_of": AS_OF}}}}
-        job = build_definitions(site).resolve_job_def("receive_payments")
-        try:
-            result = job.execute_in_process(
-                instance=instance, partition_key=sha256, run_config=config, tags=dict(tags or {}), raise_on_error=False
-            )
-            return [] if result.success else why_it_failed(instance, result.run_id)
-        finally:
-            site.ledger.engine.dispose()
+        """Run receive_payments for a file of the archive; why it failed."""
+        return self.house.receive(sha256, AS_OF, tags=tags, site=self._site()).reasons
 
     def _site(self) -> Site:
         return Site(self.house.site.settings, Fixed())
-
-
-def tells(house: House) -> dict[str, Any]:
-    """Everything a file may change."""
-    tables = (
-        t.line_item_events, t.payments, t.credits, t.banned_owners, t.fiscal_files, t.fiscal_rows, t.outbox,
-        t.service_instances,
-    )  # fmt: skip
-    return {table.name: house.rows(table).astype(str).to_numpy().tolist() for table in tables}
-
-
-def balances(house: House) -> bool:
-    sums = house.eye.ledger.balance()
-    return sums["billed"] == sums["paid"] + sums["open"] + sums["credited"]
 
 
 class TestAFileThatSaysPaid:
