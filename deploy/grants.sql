@@ -26,3 +26,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES, TR
 CREATE USER IF NOT EXISTS 'rcbill_writer'@'%' IDENTIFIED BY 'set-a-password';
 -- The copy of the line items. The table is made by hand: `rcbill mirror ddl` prints how. DELETE is for taking a set back.
 GRANT SELECT, INSERT, UPDATE, DELETE ON redcap.invoice_line_item TO 'rcbill_writer'@'%';
+-- With the door closed ([doors] redcap_writes = "plan") the reader looks at the copy instead:
+-- GRANT SELECT ON redcap.invoice_line_item TO 'rcbill_reader'@'%';

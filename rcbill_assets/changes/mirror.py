@@ -7,6 +7,7 @@ numbers, as the peer made them, or text, and columns that we do not know are lef
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,14 +39,20 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class MirrorColumn:
-    """A column of the table as the database declares it: text (how long), a number (how many decimals), a moment or a
-    day.
+    """A column of the table as the database declares it: text (how long, in which character set), a number (how many
+    decimals), a moment or a day.
     """
 
     name: str
     kind: Literal["text", "number", "moment", "day"]
     length: int | None = None
     scale: int | None = None
+    charset: str = "utf8mb4"
+
+
+# MariaDB's older character sets; what they lack becomes a question mark. Its latin1 is Windows' own.
+_CODECS = {"latin1": "cp1252", "ascii": "ascii"}
+_BEYOND_THREE_BYTES = re.compile("[\U00010000-\U0010ffff]")
 
 
 def mirror_ddl(names: Sequence[str], *, suffix: str = " DEFAULT CHARSET=utf8mb4") -> str:
@@ -70,7 +77,8 @@ def wanted_rows(
     """Return what the table should hold for items in the peer's shape, and the cells that do not fit (schema REJECTS).
 
     Times become the site's local time in whole seconds, text is cut to what the column takes, numbers are rounded to
-    its decimals; text that is no number is left out of a column of numbers, and reported.
+    its decimals; text that is no number is left out of a column of numbers, characters that the column has not become
+    question marks, and both are reported.
     """
     fitted = {}
     rejects = []
@@ -80,7 +88,15 @@ def wanted_rows(
         fitted[column.name] = pd.Series(values, index=items.index, dtype=object)
         lost = fitted[column.name].isna() & cells.notna()
         if lost.any():
-            rejects.append(_rejects(items.loc[lost, KEY], cells[lost], column))
+            why = f"does not fit the column's type ({column.kind}), and is left out of the copy"
+            rejects.append(_rejects(items.loc[lost, KEY], cells[lost], column.name, why))
+        if column.kind == "text":
+            kept = [value if value is None else _in_charset(value, column) for value in values]
+            foreign = pd.Series([one != other for one, other in zip(kept, values, strict=True)], index=items.index)
+            if foreign.any():
+                why = f"has characters that the column's character set ({column.charset}) has not: ? in the copy"
+                rejects.append(_rejects(items.loc[foreign, KEY], cells[foreign], column.name, why))
+                fitted[column.name] = pd.Series(kept, index=items.index, dtype=object)
     return pd.DataFrame(fitted), pd.concat(rejects, ignore_index=True) if rejects else empty(REJECTS)
 
 
@@ -111,10 +127,16 @@ def _number(value: Any, scale: int | None) -> Decimal | int | None:
     return int(rounded) if rounded == rounded.to_integral_value() else rounded
 
 
-def _rejects(keys: pd.Series, values: pd.Series, column: MirrorColumn) -> pd.DataFrame:
+def _in_charset(text: str, column: MirrorColumn) -> str:
+    if column.charset in {"utf8", "utf8mb3"}:
+        return _BEYOND_THREE_BYTES.sub("?", text)
+    codec = _CODECS.get(column.charset)
+    return text if codec is None else text.encode(codec, "replace").decode(codec)
+
+
+def _rejects(keys: pd.Series, values: pd.Series, column: str, why: str) -> pd.DataFrame:
     found = pd.DataFrame({"key": KEY + "=" + keys.astype("string"), "value": values.astype("string")})
-    why = f"does not fit the column's type ({column.kind}), and is left out of the copy"
-    more = {"table": MIRROR, "column": column.name, "why": why, "effect": REPORTED}
+    more = {"table": MIRROR, "column": column, "why": why, "effect": REPORTED}
     return conform(found.assign(**more, project_id=None, username=None), REJECTS)
 
 

@@ -6,13 +6,14 @@ The table is made by a person (`mirror_ddl`), never here; it is written through 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 
 from rcbill_assets.changes.change_set import Origin
 from rcbill_assets.changes.door import Door, Outcome
@@ -51,7 +52,10 @@ class RedcapMirror:
             )
         with explained(WHAT, self.url), self.engine.connect() as connection:
             found = sa.inspect(connection).get_columns(MIRROR)
-        return known_columns([_column(str(column["name"]), column["type"]) for column in found], list(PEER_COLUMNS))
+            charsets = _charsets(connection)
+        columns = [_column(str(column["name"]), column["type"]) for column in found]
+        columns = [replace(column, charset=charsets.get(column.name) or column.charset) for column in columns]
+        return known_columns(columns, list(PEER_COLUMNS))
 
     def ddl(self) -> str:
         """Return the statement that makes the table in this kind of database."""
@@ -79,6 +83,16 @@ class RedcapMirror:
                     cells = [_moment(value, column.kind) for value in held[column.name]]
                     held[column.name] = pd.Series(cells, index=held.index, dtype=object)
         return held
+
+
+def _charsets(connection: Connection) -> dict[str, str | None]:
+    if connection.dialect.name != "mysql":
+        return {}
+    query = sa.text(
+        "SELECT column_name, character_set_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = :name"
+    )
+    return {str(name): charset for name, charset in connection.execute(query, {"name": MIRROR})}
 
 
 def _column(name: str, kind: sa.types.TypeEngine[Any]) -> MirrorColumn:

@@ -18,6 +18,7 @@ from rcbill_assets.settings import (
     PEER_PASSWORD,
     PLACES,
     REDCAP_PASSWORD,
+    REDCAP_WRITE_PASSWORD,
     SMTP_PASSWORD,
     Settings,
     load_settings,
@@ -118,6 +119,23 @@ class TestSecrets:
         assert settings.redcap_url == "mysql+pymysql://reader:kreuz%40quer%2F7%25tor%3Ax@h/redcap"
         assert settings.billing_url == "postgresql+psycopg2://rcbill:other@h/rcbill"
         assert settings.smtp_password == "third"
+
+    def test_redcap_is_written_to_by_a_user_of_its_own(self, tmp_path: Path) -> None:
+        reads = '[places]\nredcap_url = "mysql://reader@replica/redcap"\n'
+        settings = load(
+            tmp_path,
+            reads + 'redcap_write_url = "mysql://writer@h/redcap"',
+            RCBILL_REDCAP_PASSWORD="reads",
+            RCBILL_REDCAP_WRITE_PASSWORD="schreibt",
+        )
+        assert settings.redcap_url == "mysql+pymysql://reader:reads@replica/redcap"
+        assert settings.redcap_write_url == "mysql+pymysql://writer:schreibt@h/redcap"
+        assert "schreibt" not in repr(settings)
+        assert load(tmp_path, reads).redcap_write_url is None, "a replica is never written to"
+
+    def test_a_site_on_sqlite_writes_to_the_file_it_reads(self, tmp_path: Path) -> None:
+        settings = load(tmp_path, '[places]\nredcap_url = "sqlite:///r.db"')
+        assert settings.redcap_write_url == settings.redcap_url
 
     def test_they_are_not_shown(self, tmp_path: Path) -> None:
         settings = load(
@@ -251,6 +269,6 @@ class TestTheExample:
                 assert before.startswith("# "), line
 
     def test_it_names_every_secrets_variable(self) -> None:
-        secrets = (REDCAP_PASSWORD, BILLING_PASSWORD, PEER_PASSWORD, SMTP_PASSWORD)
+        secrets = (REDCAP_PASSWORD, REDCAP_WRITE_PASSWORD, BILLING_PASSWORD, PEER_PASSWORD, SMTP_PASSWORD)
         for variable in ("RCBILL_CONFIG", *secrets):
             assert variable in EXAMPLE.read_text()

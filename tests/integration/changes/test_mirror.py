@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -236,6 +237,22 @@ class TestLevel:
         (outcome,) = bring(small, mirror, day=7)
         assert set(outcome.results["result"]) == {"applied"}
         assert rows(mirror)[1]["status"] == "sent"
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8mb3"])
+def test_a_table_of_an_older_character_set_takes_what_it_can(small: Ledger, mariadb_url: str, charset: str) -> None:
+    mirror = with_table(mariadb_url)
+    with make_engine(mariadb_url, "x").begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE invoice_line_item CONVERT TO CHARACTER SET {charset}")
+    bill(small, 1)
+    door = Door(small, mode="apply", url=mariadb_url)
+    level = partial(bring_level, small, mirror, door, by=BY, zone=ZONE, limits=None)
+    ((outcome, rejects),) = level(origin=Origin("mirror", NOW, "a test"))
+    assert outcome.counts == {"applied": 1}
+    assert rejects["column"].tolist() == ["name_of_service_instance"]
+    assert rows(mirror)[0]["name_of_service_instance"] == TITLE.replace("\U0001f600", "?")
+    ((outcome, _),) = level(origin=Origin("mirror", NOW.replace(day=6), "a test"))
+    assert outcome.set_id is None
 
 
 def test_a_site_without_the_table_is_told_how_to_make_it(redcap: Engine) -> None:

@@ -71,6 +71,25 @@ def test_text_that_is_no_number_is_left_out_and_reported(text: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("charset", "held"),
+    [
+        ("utf8mb4", "\u00c9\u017e\u201cx\u201d \U0001f600"),
+        ("utf8mb3", "\u00c9\u017e\u201cx\u201d ?"),
+        ("utf8", "\u00c9\u017e\u201cx\u201d ?"),
+        ("latin1", "\u00c9\u017e\u201cx\u201d ?"),
+        ("ascii", "???x? ?"),
+    ],
+)
+def test_characters_that_the_column_has_not_are_question_marks_and_reported(charset: str, held: str) -> None:
+    title = "\u00c9\u017e\u201cx\u201d \U0001f600"
+    items = pd.DataFrame([{**ITEM, "name_of_service_instance": title}, {**ITEM, "name_of_service_instance": None}])
+    column = MirrorColumn("name_of_service_instance", "text", charset=charset)
+    frame, rejects = wanted_rows(items.astype(object), [column], ZONE)
+    assert frame["name_of_service_instance"].tolist() == [held, None]
+    assert rejects["value"].tolist() == ([] if held == title else [title])
+
+
 def test_only_columns_that_both_have_are_filled() -> None:
     columns = [MirrorColumn(name, "text") for name in ("id", "status", "their_own")]
     assert [column.name for column in known_columns(columns, ["id", "status", "amount_due"])] == ["id", "status"]
