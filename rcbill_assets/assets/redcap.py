@@ -50,7 +50,10 @@ def _out(name: str, description: str, schema: pa.DataFrameSchema) -> AssetOut:
     },
 )
 def redcap_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFrame]]:
-    """Read every table at once, so that they fit each other."""
+    """Read every table in one step, one after the other: they fit each other but for what changes in these seconds.
+
+    What is read of a project that does not fit (an owner who came a moment later) is seen by the next run.
+    """
     with readable():
         tables = site.redcap.tables(site.policy.zone)
     for name in (*_SOURCES, "rejects"):

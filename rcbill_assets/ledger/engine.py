@@ -76,9 +76,18 @@ def make_engine(text: str, what: str, *, read_only: bool = False) -> Engine:
         return _sqlite_engine(url, what, read_only=read_only)
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS}
     if url.get_backend_name() == "mysql":
+        _require_files(url, what)
         arguments |= {"charset": "utf8mb4"}
     # READ COMMITTED: after waiting for a lock the next statement sees what the holder committed.
     return sa.create_engine(url, connect_args=arguments, pool_pre_ping=True, isolation_level="READ COMMITTED")
+
+
+def _require_files(url: URL, what: str) -> None:
+    # The driver lets their absence out as it is.
+    for option in ("ssl_ca", "ssl_cert", "ssl_key"):
+        name = url.query.get(option)
+        if isinstance(name, str) and not Path(name).is_file():
+            raise SettingsError(f"The URL of {what} names the file {name} ({option}), which is not there: mend it.")
 
 
 def _sqlite_engine(url: URL, what: str, *, read_only: bool) -> Engine:

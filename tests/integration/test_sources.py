@@ -225,6 +225,16 @@ class TestWhatCannotBeRead:
             assert extract(database, PROJECT_OWNERSHIP)[0].empty
 
 
+class TestOptionsOfTheUrl:
+    def test_the_quick_way_is_taken_only_where_it_does_the_same(self, mariadb: RedcapDb, ways: list[str]) -> None:
+        url = mariadb.url.update_query_dict({"charset": "utf8mb4"})
+        plain, _ = extract(RedcapDb(url.render_as_string(hide_password=False)), PROJECTS)
+        with_option = url.update_query_dict({"read_timeout": "30"})
+        frame, _ = extract(RedcapDb(with_option.render_as_string(hide_password=False)), PROJECTS)
+        assert ways == ["quick", "fallback"]
+        pd.testing.assert_frame_equal(frame, plain)
+
+
 class TestWhoMayReadIt:
     def test_the_rights_to_read_these_tables_are_enough(
         self, mariadb_server: MariaDB, mariadb: RedcapDb, ways: list[str]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -98,6 +99,11 @@ class TestMain:
         assert captured.err == (
             "rcbill: RCBILL_CONFIG names /nowhere/rcbill.toml, which is not there: write it, or unset the variable.\n"
         )
+
+    def test_what_a_library_gives_up_on_prints_no_stack(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("RUST_BACKTRACE", "1")
+        self.run(monkeypatch, "--help")
+        assert os.environ["RUST_BACKTRACE"] == "0"
 
     def test_no_secret_is_in_it(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         def fail() -> None:

@@ -54,6 +54,11 @@ class TestUrls:
     def test_shown_are_neither_password_nor_options(self) -> None:
         assert shown(MARIADB) == "mysql+pymysql://reader:***@host:3307/redcap"
 
+    @pytest.mark.parametrize("option", ["ssl_ca", "ssl_cert", "ssl_key"])
+    def test_a_certificate_that_is_not_there_is_named(self, option: str) -> None:
+        with pytest.raises(SettingsError, match=f"The URL of the ledger names the file /nowhere.pem .{option}., which"):
+            make_engine(f"mysql://u:geheim@h/d?{option}=/nowhere.pem", "the ledger")
+
     def test_what_is_read_from_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match=r"The file of the REDCap database, .*none\.db, is not there"):
             make_engine(f"sqlite:///{tmp_path / 'none.db'}", "the REDCap database", read_only=True)
