@@ -87,6 +87,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                     f"REDCap was last read on {read_at.astimezone(site.policy.zone):%Y-%m-%d}, before {month} ended: "
                     "materialise redcap/* first, or run the whole job."
                 )
+            site.storage.sweep(now)
             site.ledger.require_newest()
             site.ledger.seed_prices(REGISTRY, site.clock.now())
             begin_run(context, site, as_of)

@@ -12,7 +12,7 @@ import typer
 from rcbill_assets.calendar import last_finished_month
 from rcbill_assets.cli.run import DEMO_CONFIG, prepare_dagster_home, print_summary, run_month
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
-from rcbill_assets.demo.redcap_site import make_site, write_site
+from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.files import write_whole
 from rcbill_assets.ledger.peer_import import adopt, read_peer
 from rcbill_assets.ledger.store import Ledger
@@ -41,9 +41,16 @@ redcap_writes = "apply"
 first_billing_month = "{month}"
 """
 
+FEW = 500
+SMALL = """
+# The odd projects of a make-believe site were all made for the last month: of a small site they are most of that month.
+[improbable_month]
+times = 50
+"""
+
 
 def demo(
-    projects: Annotated[int, typer.Option(help="Projects of the make-believe site.")] = 1000,
+    projects: Annotated[int, typer.Option(help="Projects of the make-believe site.", min=MIN_PROJECTS)] = 1000,
     home: Annotated[Path, typer.Option(help="Folder of the demo.")] = DEMO_CONFIG.parent,
 ) -> None:
     """Make a make-believe site, bill it for last month with the real job, and say what came of it."""
@@ -89,4 +96,5 @@ def _make(projects: int, home: Path, config: Path) -> None:
     report = adopt(ledger, read_peer(old_billing, ZONE), source="the demo's old billing system", who="demo", now=now)
     write_whole(folder / "old-billing-import.txt", report.text().encode())
     print(f"  what was imported: {home / 'old-billing-import.txt'}")
-    write_whole(config, CONFIG.format(zone=ZONE.key, month=month).encode())
+    settings = CONFIG.format(zone=ZONE.key, month=month) + (SMALL if projects < FEW else "")
+    write_whole(config, settings.encode())

@@ -23,7 +23,8 @@ Who = Annotated[str | None, typer.Option(help="Who decides; your login name by d
 
 def approve(month: Annotated[str, typer.Argument(help="Billing month, 2026-10.")], why: Why, who: Who = None) -> None:
     """Approve what a month would hand off now; running the month again hands it off."""
-    site, chosen = the_site(), month_argument(month)
+    chosen = month_argument(month)
+    site = the_site()
     count, amount = site.months.approve(chosen, who_is_it(who), why, site.clock.now())
     print(
         f"Approved for {chosen}: {count} lines, {amount:,.2f}. Hand them off with `rcbill bill "
@@ -46,11 +47,11 @@ def prices_add(
     who: Who = None,
 ) -> None:
     """Add a price that holds from a day on. Lines billed already keep theirs."""
-    site = the_site()
     try:
         day, amount = date.fromisoformat(starts_on), exact(price, RATE)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    site = the_site()
     seeded = Desk(site.ledger).add_price(
         service, day, Decimal(amount), who=who_is_it(who), why=why, now=site.clock.now()
     )
@@ -69,13 +70,14 @@ def exempt_add(
     who: Who = None,
 ) -> None:
     """Exempt a person's projects, or one project, from billing."""
+    from_at, until_at = instant_argument(start) if start else None, instant_argument(until) if until else None
     site = the_site()
     now = site.clock.now()
     number = Desk(site.ledger).add_exemption(
         kind,
         subject,
-        from_at=instant_argument(start) if start else now,
-        until_at=instant_argument(until) if until else None,
+        from_at=from_at or now,
+        until_at=until_at,
         who=who_is_it(who),
         why=why,
         now=now,

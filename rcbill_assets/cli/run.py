@@ -56,9 +56,10 @@ def bill(
     as_of: Annotated[str | None, typer.Option(help="Decide as of this instant, 2026-11-05T12:00:00Z.")] = None,
 ) -> None:
     """Run the job monthly_billing for a month, here and now, on this site's Dagster instance."""
-    site = the_site()
     at = instant_argument(as_of) if as_of else None
-    chosen = month_argument(month) if month else last_finished_month(at or SystemClock().now(), site.policy.zone)
+    asked = month_argument(month) if month else None
+    site = the_site()
+    chosen = asked or last_finished_month(at or SystemClock().now(), site.policy.zone)
     facts = run_month(site, chosen, at.isoformat() if at else None)
     print_summary(site, facts)
     if not facts["success"]:
@@ -149,7 +150,8 @@ def why(
     from rcbill_assets.freezing import decisions_of_month  # noqa: PLC0415 - keeps the other commands quick
     from rcbill_assets.services.annual_project import ANNUAL_PROJECT  # noqa: PLC0415 - likewise
 
-    site, chosen = the_site(), month_argument(month)
+    chosen = month_argument(month)
+    site = the_site()
     latest = site.months.latest_freeze(chosen)
     number = latest.number if latest is not None else PLAN
     if latest is None and not site.storage.freeze_folder(chosen, PLAN).is_dir():

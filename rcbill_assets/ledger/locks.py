@@ -8,16 +8,21 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 from rcbill_assets.errors import LedgerError
 
 # Longer than any batch of mail takes, shorter than somebody's patience with a stuck run.
 WAIT_SECONDS = 600
+POLL_SECONDS = 0.05
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's word for it
 
 
 @contextmanager
@@ -38,11 +43,16 @@ def exclusive(engine: Engine, name: str) -> Iterator[None]:
 def _take(connection: Connection, name: str) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET lock_timeout = '{WAIT_SECONDS}s'")
-        connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_number(connection, name),))
+        try:
+            connection.exec_driver_sql("SELECT pg_advisory_lock(%s)", (_number(connection, name),))
+        except OperationalError as error:
+            if getattr(error.orig, "pgcode", None) == LOCK_NOT_AVAILABLE:
+                raise _held(name) from None
+            raise
         return
     taken = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (_named(connection, name), WAIT_SECONDS)).scalar()
     if taken != 1:
-        raise LedgerError(f"Another process has held the ledger's lock {name} for ten minutes: see whether it hangs.")
+        raise _held(name)
 
 
 def _give_back(connection: Connection, name: str) -> None:
@@ -68,5 +78,22 @@ def _file_lock(engine: Engine, name: str) -> Iterator[None]:
         database = connection.exec_driver_sql("PRAGMA database_list").first()
     where = Path(database[2]) if database is not None and database[2] else Path(tempfile.gettempdir()) / "rcbill-memory"
     with where.with_name(f"{where.name}.{name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, by this process or by its end
+        give_up = time.monotonic() + WAIT_SECONDS
+        while not _taken(file):
+            if time.monotonic() > give_up:
+                raise _held(name)
+            time.sleep(POLL_SECONDS)
         yield
+
+
+def _taken(file: IO[str]) -> bool:
+    """Take the lock, which is let go when the file is closed, by this process or by its end; False when it is held."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _held(name: str) -> LedgerError:
+    return LedgerError(f"Another process has held the ledger's lock {name} for ten minutes: see whether it hangs.")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.services.base import FrozenInputs
 
 MANIFEST = "manifest.json"
+A_DAY = timedelta(days=1)
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}")
 # Of manifests. A further key needs no new number: what a version does not know it leaves out.
 FORMAT = 1
 PLAN_FOLDER = "plan"
@@ -106,6 +109,23 @@ class Storage:
         """Return when REDCap was last read, by the files; None when that was never."""
         file = self.assets / "redcap" / "projects" / "latest.parquet"
         return datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.is_file() else None
+
+    def sweep(self, now: datetime) -> int:
+        """Take away what killed runs left half-written, once nobody has touched it for a day; return how much it was.
+
+        Nothing that counts has such a name: a dot, the name that it was to have, and a random end.
+        """
+        swept = 0
+        for folder in (self.home / "storage", self.home / "handoff", self.outbox):
+            for path in sorted(folder.rglob(".*")):
+                if _LEFTOVER.fullmatch(path.name) and _untouched_since(path, now - A_DAY):
+                    if path.is_dir():
+                        shutil.rmtree(path, ignore_errors=True)
+                    else:
+                        with suppress(OSError):
+                            path.unlink()
+                    swept += 1
+        return swept
 
     def freeze_owner(self, month: BillingMonth, number: int) -> str:
         """Return the id of the ledger that a freeze was made for."""
@@ -211,6 +231,13 @@ def _manifest(text: bytes, folder: Path) -> dict[str, Any]:
             f"{folder / MANIFEST} was made by a newer version of this program: use that one, or a newer one still."
         )
     return manifest
+
+
+def _untouched_since(path: Path, instant: datetime) -> bool:
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC) < instant
+    except FileNotFoundError:  # another run's sweep was quicker
+        return False
 
 
 @contextmanager

@@ -113,12 +113,20 @@ def test_a_refused_mail_is_listed_and_put_back(house: House, command: Command) -
     recorded = house.eye.outbox.load(2)
     with house.eye.ledger.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE outbox SET status = 'failed', detail = '550 no such mailbox' WHERE id = 2")
+        connection.exec_driver_sql("UPDATE outbox_recipients SET status = 'refused' WHERE outbox_id = 2")
     assert "has not left" in bill(command, fails=True)
     shutil.rmtree(house.home / "outbox")
     assert "Message 2 waits to be sent again." in command("outbox", "retry", "2").out
     assert "1 sent" in bill(command)
     (mail,) = house.mails("handoff")
     assert mail["Message-ID"] == recorded.message_id
+
+
+def test_a_demo_of_the_fewest_projects_ends_with_a_hand_off(tmp_path: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RCBILL_", "DAGSTER_"))}
+    said = rcbill(tmp_path, ("demo", "--projects", "150", "--home", "demo"), inherited)
+    assert said.status == 0, said.out + said.err
+    assert "hand-off: number 1" in said.out
 
 
 def test_the_demo_needs_nothing_but_a_folder(tmp_path: Path) -> None:

@@ -158,6 +158,14 @@ class TestMain:
             ([*REPLAY, "--as-of", "2026-11-05T12:00:00Z", "--option", "year=1"], "It takes: month."),
             (["no-such-command"], "No such command"),
             (["why", "7554"], "--month"),
+            # There is no ledger here: what is wrong with the arguments is said before it is looked for.
+            (["why", "7554", "--month", "October"], "not a billing month: 'October'"),
+            (["bill", "October"], "not a billing month: 'October'"),
+            (["bill", "--as-of", "now"], "'now' is not an instant"),
+            (["approve", "October", "--why", "x"], "not a billing month: 'October'"),
+            (["prices", "add", "1", "much", "2027-07-01", "--why", "x"], "Invalid value"),
+            (["exempt", "add", "project", "7", "--why", "x", "--until", "soon"], "'soon' is not an instant"),
+            (["demo", "--projects", "100"], "100 is not in the range x>=150"),
         ],
         ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
     )

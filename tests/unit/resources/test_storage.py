@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -162,6 +163,32 @@ class TestAFreeze:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         how(manifest)
         path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+class TestWhatKilledRunsLeave:
+    def test_is_swept_after_a_day_and_nothing_else(self, storage: Storage) -> None:
+        storage.freeze(inputs())
+        storage.freeze(titled("plan", number=PLAN))
+        freezes = storage.freeze_folder(MONTH, 1).parent
+        half, file = freezes / f".2.{'0a' * 16}", storage.handoff_file(MONTH, f".a.xlsx.{'0b' * 16}")
+        young = storage.outbox / f".mail.eml.{'0c' * 16}"
+        for path in (half / "projects.parquet", file, young, storage.outbox / ".kept", storage.outbox / "a.eml"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"half")
+        now = datetime.now(UTC)
+        for path in (half, file, storage.outbox / ".kept", storage.outbox / "a.eml", storage.freeze_folder(MONTH, 1)):
+            os.utime(path, (now.timestamp() - 90_000,) * 2)
+        assert storage.sweep(now) == 2
+        assert not half.exists()
+        assert not file.exists()
+        assert {path.name for path in storage.outbox.iterdir()} == {young.name, ".kept", "a.eml"}
+        assert title(storage, PLAN) == "plan"
+        storage.read_freeze(MONTH, 1)
+        assert storage.sweep(now + timedelta(days=2)) == 1
+        assert storage.sweep(now) == 0
+
+    def test_a_site_without_files_has_none(self, storage: Storage) -> None:
+        assert storage.sweep(AS_OF) == 0
 
 
 class TestAPlan:
