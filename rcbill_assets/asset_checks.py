@@ -19,9 +19,8 @@ from dagster import (
 from dagster_shared.utils.warnings import PreviewWarning
 
 from rcbill_assets.assets.describe import preview
-from rcbill_assets.assets.run import month_of
+from rcbill_assets.assets.run import APPROVAL, WAITS_TAG, month_of
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.jobs import APPROVAL, WAITS_TAG
 from rcbill_assets.receiving import why_not_applied
 from rcbill_assets.resources.clock import AsOf, resolve_as_of
 from rcbill_assets.resources.site import Site
@@ -136,6 +135,17 @@ def ledger_balances(site: ResourceParam[Site]) -> AssetCheckResult:
 def ledger_balances_after_payments(site: ResourceParam[Site]) -> AssetCheckResult:
     """Compare the ledger's sums after a file of payments."""
     return _balance(site)
+
+
+@asset_check(
+    asset=AssetKey(["payments", "balance"]),
+    name="every_cent_is_accounted_for",
+    description="Billed = paid + open + credited of each line item, and of each billing month's sum, to the cent.",
+)
+def every_cent_is_accounted_for(months: pd.DataFrame) -> AssetCheckResult:
+    """Look at each month's balance."""
+    wrong = months[months["balances"] == 0]
+    return AssetCheckResult(passed=wrong.empty, metadata={"months": len(months), "wrong": preview(wrong)})
 
 
 def _balance(site: Site) -> AssetCheckResult:

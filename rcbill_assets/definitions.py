@@ -5,7 +5,7 @@ from __future__ import annotations
 from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, schedules
-from rcbill_assets.assets import billing, messages, payments, people, projects, redcap
+from rcbill_assets.assets import billing, messages, payments, people, projects, receivables, redcap
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
@@ -20,6 +20,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     months = partitions.billing_months(site.policy)
     files = partitions.FISCAL_FILES
     monthly_billing, receive_payments = jobs.monthly_billing(), jobs.receive_payments()
+    report_receivables, mirror_line_items = jobs.report_receivables(), jobs.mirror_line_items()
     return Definitions(
         assets=[
             *redcap.ASSETS,
@@ -34,6 +35,8 @@ def build_definitions(site: Site | None = None) -> Definitions:
             payments.dispositions_asset(files),
             payments.applied_asset(files),
             payments.reply_asset(files),
+            payments.mirror_asset(files),
+            *receivables.ASSETS,
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,
@@ -41,9 +44,14 @@ def build_definitions(site: Site | None = None) -> Definitions:
             asset_checks.ledger_balances,
             asset_checks.effect_is_sound(files),
             asset_checks.ledger_balances_after_payments,
+            asset_checks.every_cent_is_accounted_for,
         ],
-        jobs=[monthly_billing, receive_payments, *adhoc_jobs.JOBS],
-        schedules=[schedules.monthly_billing_schedule(monthly_billing, site)],
+        jobs=[monthly_billing, receive_payments, report_receivables, mirror_line_items, *adhoc_jobs.JOBS],
+        schedules=[
+            schedules.monthly_billing_schedule(monthly_billing, site),
+            schedules.daily(report_receivables, site, "30 5 * * *", "what is owed, by whom and for how long"),
+            schedules.daily(mirror_line_items, site, "45 5 * * *", "the copy of the line items inside REDCap"),
+        ],
         sensors=[fiscal_file_received_sensor(receive_payments, site), run_failed_sensor(site)],
         executor=in_process_executor,
         resources={"site": site, "as_of": AsOf(), "io_manager": ParquetFrames(site.storage)},
@@ -59,5 +67,10 @@ def monthly_billing_job() -> JobDefinition:
 
 
 def receive_payments_job() -> JobDefinition:
-    """Return the other job of `defs` that commands run."""
+    """Return the job of a file, likewise."""
     return defs.resolve_job_def("receive_payments")
+
+
+def report_receivables_job() -> JobDefinition:
+    """Return the job of what is owed, likewise."""
+    return defs.resolve_job_def("report_receivables")

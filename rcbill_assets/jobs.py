@@ -5,21 +5,19 @@ from __future__ import annotations
 from dagster import AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets.run import JOB
+from rcbill_assets.assets.run import JOB, MIRROR_LINE_ITEMS, RECEIVE_PAYMENTS, REPORT_RECEIVABLES
 
-RECEIVE_PAYMENTS = "receive_payments"
-# On a run: the name of its file, and the mode of the hand-off's door that it was asked for in.
-FILE_TAG, MODE_TAG = "rcbill/file", "rcbill/mode"
-# Set on a run that stopped since a person has to look first; it is not tried again before somebody has.
-WAITS_TAG = "rcbill/waits_for"
-APPROVAL = "approval"
+# The assets of one file; the rest of their group tells of the whole ledger.
+OF_A_FILE = AssetSelection.assets(
+    *(["payments", name] for name in ("received", "dispositions", "applied", "reply", "mirror"))
+)
 
 
 def receive_payments() -> UnresolvedAssetJobDefinition:
     """Return the job that takes one of the fiscal team's files; its partitions are its assets'."""
     return define_asset_job(
         RECEIVE_PAYMENTS,
-        selection=AssetSelection.groups("payments"),
+        selection=OF_A_FILE,
         executor_def=in_process_executor,
         description=(
             "Takes one file of the fiscal team's: reads it, compares it with the ledger, checks what it would do, "
@@ -37,5 +35,28 @@ def monthly_billing() -> UnresolvedAssetJobDefinition:
         description=(
             "Bills one finished month: reads REDCap, freezes what it decides on, writes the month's line items to the "
             "ledger, hands them off to the fiscal team and sends the mail. Running it again bills nothing twice."
+        ),
+    )
+
+
+def report_receivables() -> UnresolvedAssetJobDefinition:
+    """Return the job that tells what is owed."""
+    return define_asset_job(
+        REPORT_RECEIVABLES,
+        selection=AssetSelection.groups("payments") - OF_A_FILE,
+        executor_def=in_process_executor,
+        description="Tells what is paid and what is owed, by item, project, owner, month and age; changes nothing.",
+    )
+
+
+def mirror_line_items() -> UnresolvedAssetJobDefinition:
+    """Return the job that brings the copy of the line items inside REDCap level."""
+    return define_asset_job(
+        MIRROR_LINE_ITEMS,
+        selection=AssetSelection.groups("changes"),
+        executor_def=in_process_executor,
+        description=(
+            "Brings the copy of the line items inside REDCap level with the ledger, through the door of REDCap writes: "
+            "a plan while that is closed."
         ),
     )

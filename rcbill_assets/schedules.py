@@ -50,3 +50,20 @@ def monthly_billing_schedule(job: UnresolvedAssetJobDefinition, site: Site) -> S
             )
 
     return evaluate
+
+
+def daily(job: UnresolvedAssetJobDefinition, site: Site, cron: str, what: str) -> ScheduleDefinition:
+    """Return a schedule that runs a job each day, as of its tick."""
+
+    @schedule(
+        name=f"{job.name}_schedule",
+        job=job,
+        cron_schedule=cron,
+        execution_timezone=site.policy.time_zone,
+        description=f"Each day: {what}.",
+    )
+    def evaluate(context: ScheduleEvaluationContext) -> RunRequest:
+        tick = require_aware(context.scheduled_execution_time).isoformat()
+        return RunRequest(run_key=tick, tags={AS_OF_TAG: tick})
+
+    return evaluate

@@ -21,7 +21,8 @@ from dagster import (
 )
 
 from rcbill_assets.assets.describe import about, column_schema, preview
-from rcbill_assets.assets.run import OWNER, as_of_of, readable
+from rcbill_assets.assets.run import OWNER, RECEIVE_PAYMENTS, as_of_of, readable
+from rcbill_assets.mirroring import mirrored
 from rcbill_assets.receiving import apply, effect_of, preview_reply, read_archived, write_reply
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.post_office import deliver
@@ -29,7 +30,7 @@ from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.fiscal import DISPOSITIONS, RECEIVED_ROWS
 from rcbill_assets.schemas.handoff import MESSAGES
 from rcbill_assets.schemas.intake import conform, empty
-from rcbill_assets.schemas.payments import ITEM_STATES
+from rcbill_assets.schemas.payments import ITEM_STATES, MIRRORED
 
 GROUP = "payments"
 
@@ -183,3 +184,29 @@ def reply_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
         return Output(frame, metadata=about(frame))
 
     return payments_reply
+
+
+def mirror_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset payments/mirror."""
+
+    @asset(
+        key=[GROUP, "mirror"],
+        partitions_def=files,
+        group_name=GROUP,
+        owners=[OWNER],
+        kinds={"mariadb"},
+        description=(
+            "One row per value that the file changes in the copy of the line items inside REDCap, with what became of "
+            "it: a plan while the door of REDCap writes is closed. A site without that table has none."
+        ),
+        metadata={"dagster/column_schema": column_schema(MIRRORED)},
+        deps=[AssetKey([GROUP, "applied"])],
+    )
+    def payments_mirror(context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf) -> Output[pd.DataFrame]:
+        """Bring the copy of the file's items level with the ledger."""
+        with readable():
+            ids = site.fiscal_files.line_item_ids(context.partition_key)
+            frame, more = mirrored(site, as_of_of(context, as_of), context.run.run_id, RECEIVE_PAYMENTS, ids)
+        return Output(frame, metadata=about(frame, **more))
+
+    return payments_mirror

@@ -13,6 +13,14 @@ from rcbill_assets.resources.site import Site
 
 OWNER = "team:redcap"
 JOB = "monthly_billing"
+RECEIVE_PAYMENTS = "receive_payments"
+REPORT_RECEIVABLES = "report_receivables"
+MIRROR_LINE_ITEMS = "mirror_line_items"
+# On a run: the name of its file, and the mode of the hand-off's door that it was asked for in.
+FILE_TAG, MODE_TAG = "rcbill/file", "rcbill/mode"
+# Set on a run that stopped since a person has to look first; it is not tried again before somebody has.
+WAITS_TAG = "rcbill/waits_for"
+APPROVAL = "approval"
 
 
 def month_of(context: AssetExecutionContext | AssetCheckExecutionContext) -> BillingMonth:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from rcbill_assets.calendar import last_finished_month
-from rcbill_assets.cli.run import DEMO_CONFIG, prepare_dagster_home, print_summary, run_month
+from rcbill_assets.calendar import BillingMonth, last_finished_month
+from rcbill_assets.cli.payments import print_rows, run_file, run_report
+from rcbill_assets.cli.run import DEMO_CONFIG, prepare_dagster_home, print_summary, run_month, shortened
+from rcbill_assets.demo.fiscal_team import payment_file
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.files import write_whole
 from rcbill_assets.ledger.peer_import import adopt, read_peer
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.receiving import archive_local
 from rcbill_assets.resources.clock import SystemClock
+from rcbill_assets.resources.redcap_mirror import RedcapMirror
 from rcbill_assets.resources.site import Site
 from rcbill_assets.settings import CONFIG_VARIABLE, load_settings
 
@@ -70,9 +77,34 @@ def demo(
     print(f"Running the job monthly_billing for {month} ...", flush=True)
     facts = run_month(site, month)
     print_summary(site, facts)
+    if facts["success"]:
+        _receive_a_file(site, month)
     print("\nLook at it: make dev, then http://localhost:3000 (the run, its assets, checks and schedule are there).")
     if not facts["success"]:
         raise typer.Exit(1)
+
+
+def _receive_a_file(site: Site, month: BillingMonth) -> None:
+    """Let the make-believe fiscal team deliver one file about the month's line items, and take it."""
+    inbox = Path(site.settings.fiscal_inbox)
+    if inbox.is_dir() and any(inbox.iterdir()):
+        print(f"\nThe fiscal team has delivered before: see {shortened(inbox)}; rcbill payments list shows what came.")
+        return
+    items = site.ledger.line_item_states(month=month)
+    name, content = payment_file(items, site.clock.now(), SEED)
+    write_whole(inbox / name, content)
+    print(f"\nThe make-believe fiscal team delivers {name}. Running the job receive_payments ...", flush=True)
+    sha256 = archive_local(site, inbox / name)
+    reasons = run_file(site, sha256, name) or run_report(site)
+    for reason in reasons:
+        print(f"  {reason}")
+    print()
+    print_rows(site, sha256)
+    after = site.ledger.line_item_states(month=month)
+    for status, count in Counter(map(str, after["status"])).most_common():
+        print(f"  {month.label} {status:<16}{count:>8,} line items")
+    print(f"  still open{'':<18}{sum(after['open'], start=0):>8,.2f}")
+    print(f"  Put the next file into {shortened(inbox)} while `make dev` runs, and watch.")
 
 
 def _make(projects: int, home: Path, config: Path) -> None:
@@ -87,7 +119,11 @@ def _make(projects: int, home: Path, config: Path) -> None:
     today, month = now.astimezone(ZONE).date(), last_finished_month(now, ZONE)
     print(f"Making a REDCap site of {projects:,} projects ...", flush=True)
     site = make_site(projects, SEED, today, ZONE.key)
-    write_site(site, f"sqlite:///{folder / 'redcap.db'}")
+    redcap = f"sqlite:///{folder / 'redcap.db'}"
+    write_site(site, redcap)
+    with closing(sqlite3.connect(folder / "redcap.db")) as connection, connection:
+        # What a site makes that wants its customers to see their line items inside REDCap.
+        connection.execute(RedcapMirror(redcap).ddl())
     print("Importing what its old billing system left behind into the ledger ...", flush=True)
     old_billing = f"sqlite:///{folder / 'old-billing.db'}"
     write_peer_ledger(make_peer_ledger(site, today, SEED), old_billing)

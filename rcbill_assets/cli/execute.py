@@ -22,7 +22,7 @@ from dagster._core.remote_origin import (
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from rcbill_assets import definitions
-from rcbill_assets.jobs import FILE_TAG, MODE_TAG
+from rcbill_assets.assets.run import FILE_TAG, MODE_TAG
 from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.resources.run_reasons import why_it_failed
 
@@ -44,6 +44,12 @@ def execute_file(run_config: Mapping[str, Any], sha256: str, name: str, mode: st
     with DagsterInstance.get() as instance:
         instance.add_dynamic_partitions(FISCAL_FILES.name or "", [sha256])
         return _execute(instance, reconstructable(definitions.receive_payments_job), run_config, tags)[1]
+
+
+def execute_report(run_config: Mapping[str, Any]) -> list[str]:
+    """Run report_receivables; return why it failed, nothing when it did not."""
+    with DagsterInstance.get() as instance:
+        return _execute(instance, reconstructable(definitions.report_receivables_job), run_config, {})[1]
 
 
 def _execute(

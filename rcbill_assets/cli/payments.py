@@ -13,7 +13,9 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.fiscal import contradicts_itself
 from rcbill_assets.receiving import archive_local, effect_of, read_archived
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.receivables import receivables_by_age, sent_and_not_invoiced, status_by_month
 
+QUIET: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 payments_app = typer.Typer(help="The fiscal team's files of invoicing details and payments.", no_args_is_help=True)
 
 Why = Annotated[str, typer.Option(help="The reason, for whoever asks later.")]
@@ -32,7 +34,7 @@ def receive(
     before = site.fiscal_files.stored(sha256)
     if before is not None:
         print(f"{file.name} was {before.outcome} before, as {before.file_name}; nothing is done again.")
-        _print_rows(site, sha256)
+        print_rows(site, sha256)
         return
     reasons = run_file(site, sha256, file.name, at.isoformat() if at else None)
     print()
@@ -49,7 +51,7 @@ def receive(
         print(stored.refusal)
         raise typer.Exit(1)
     else:
-        _print_rows(site, sha256)
+        print_rows(site, sha256)
 
 
 def run_file(site: Site, sha256: str, name: str, as_of: str | None = None) -> list[str]:
@@ -59,13 +61,36 @@ def run_file(site: Site, sha256: str, name: str, as_of: str | None = None) -> li
     prepare_dagster_home(site.settings.home)
     from rcbill_assets.cli.execute import execute_file  # noqa: PLC0415 - loads the site's definitions, and Dagster
 
-    config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    config = dict(QUIET)
     if as_of:
         config["resources"] = {"as_of": {"config": {"as_of": as_of}}}
     return execute_file(config, sha256, name, site.policy.doors.handoff)
 
 
-def _print_rows(site: Site, sha256: str) -> None:
+def run_report(site: Site) -> list[str]:
+    """Execute report_receivables on the persistent instance; return why it failed, if it did."""
+    from rcbill_assets.cli.run import prepare_dagster_home  # noqa: PLC0415 - likewise
+
+    prepare_dagster_home(site.settings.home)
+    from rcbill_assets.cli.execute import execute_report  # noqa: PLC0415 - likewise
+
+    return execute_report(QUIET)
+
+
+@payments_app.command("status")
+def status() -> None:
+    """Show what is paid and owed by billing month, what is open by age, and what was sent and never invoiced."""
+    site = the_site()
+    items, now = site.ledger.balances(), site.clock.now()
+    show(status_by_month(items))
+    print()
+    show(receivables_by_age(items, now))
+    late = sent_and_not_invoiced(items, now)
+    print(f"\n{len(late):,} items were sent over 60 days ago and have not been invoiced.")
+
+
+def print_rows(site: Site, sha256: str) -> None:
+    """Print what became of a file's rows."""
     rows = site.fiscal_files.rows(sha256)
     if rows.empty:
         return
@@ -122,7 +147,7 @@ def approve(
         print(f"  {reason}")
     if reasons:
         raise typer.Exit(1)
-    _print_rows(site, sha256)
+    print_rows(site, sha256)
 
 
 def _hash_of(site: Site, text: str) -> str:

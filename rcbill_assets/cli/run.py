@@ -123,11 +123,13 @@ def _print_handed_over(site: Site, facts: Mapping[str, Any]) -> None:
     if facts.get("handoff"):
         print(f"  hand-off: {facts['handoff']}")
     if facts.get("file"):
-        print(f"  spreadsheet: {_short(facts['file'])}")
+        print(f"  spreadsheet: {shortened(facts['file'])}")
     if facts.get("approve"):
         print(f"  waits for an approval: {facts['approve']}")
     if facts.get("messages_accepted"):
-        where = _short(str(site.storage.outbox)) if site.policy.mail.transport == "eml" else site.policy.mail.smtp_host
+        where = (
+            shortened(str(site.storage.outbox)) if site.policy.mail.transport == "eml" else site.policy.mail.smtp_host
+        )
         print(f"  mail: {facts['messages_accepted']} sent, see {where}")
     else:
         print("  mail: nothing new to send")
@@ -135,11 +137,12 @@ def _print_handed_over(site: Site, facts: Mapping[str, Any]) -> None:
         print("  Not done again: nothing was billed, handed off or mailed a second time.")
 
 
-def _short(path: str) -> str:
+def shortened(path: str | Path) -> str:
+    """Return a path as people write it from here."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
-        return path
+        return str(path)
 
 
 def why(

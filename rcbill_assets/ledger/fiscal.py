@@ -115,9 +115,21 @@ class FiscalFiles:
 
         return self.ledger.read(read)
 
+    def line_item_ids(self, sha256: str) -> list[int]:
+        """Return the line items that a file spoke of, by their numbers."""
+        r, f = t.fiscal_rows, t.fiscal_files
+        query = (
+            sa.select(r.c.line_item_id)
+            .join(f, f.c.id == r.c.fiscal_file_id)
+            .where(f.c.sha256 == sha256, r.c.line_item_id.is_not(None))
+            .distinct()
+            .order_by(r.c.line_item_id)
+        )
+        return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
+
     def item_states(self, sha256: str) -> pd.DataFrame:
         """Return the line items that a file spoke of, as they are now."""
-        ids = self.rows(sha256)["line_item_id"].dropna().unique()
+        ids = self.line_item_ids(sha256)
         return self.ledger.read(lambda connection: states_of(connection, ids))
 
     def overview(self) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.upgrade import require_newest, unguarded, upgrade
 from rcbill_assets.schemas.billing import EXEMPTIONS, PRICES, SERVICE_INSTANCES
+from rcbill_assets.schemas.fiscal_known import BALANCES
 from rcbill_assets.services.base import Service
 
 T = TypeVar("T")
@@ -116,6 +117,12 @@ class Ledger:
             result = connection.execute(query)
             names = list(result.keys())
             return pd.DataFrame(result.all(), columns=names)
+
+    def balances(self) -> pd.DataFrame:
+        """Return every line item with what of it is paid, credited and open (schema BALANCES)."""
+        state = line_item_state().subquery("state")
+        query = sa.select(*(state.c[name] for name in BALANCES.columns))
+        return self.read(lambda connection: read_frame(connection, query, BALANCES))
 
     def balance(self) -> dict[str, Decimal]:
         """Return billed, paid, credited and open over all line items, each summed by itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rcbill_assets.changes.door import Door
 from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.months import Months
 from rcbill_assets.ledger.outbox import Outbox
@@ -19,6 +20,7 @@ from rcbill_assets.resources.fiscal_file import File
 from rcbill_assets.resources.fiscal_inbox import FiscalInbox
 from rcbill_assets.resources.mailer import EmlFolder, Mailer, SmtpServer
 from rcbill_assets.resources.redcap_db import RedcapDb
+from rcbill_assets.resources.redcap_mirror import RedcapMirror
 from rcbill_assets.resources.storage import Storage
 from rcbill_assets.settings import Settings
 
@@ -66,6 +68,16 @@ class Site:
     def outbox(self) -> Outbox:
         """The ledger's outbox."""
         return Outbox(self.ledger)
+
+    @cached_property
+    def redcap_door(self) -> Door:
+        """The one way in which anything is written into REDCap."""
+        return Door(self.ledger, mode=self.policy.doors.redcap_writes, url=self.settings.redcap_write_url)
+
+    @cached_property
+    def mirror(self) -> RedcapMirror:
+        """The copy of the line items inside REDCap, where the site has one."""
+        return RedcapMirror(self.settings.redcap_write_url or self.settings.redcap_url)
 
     @cached_property
     def storage(self) -> Storage:

@@ -26,3 +26,18 @@ ITEM_STATES = pa.DataFrameSchema(
     },
     name="item_states",
 )
+
+MIRRORED = pa.DataFrameSchema(
+    {
+        "change_set": whole("Change set"),
+        "number": whole("Row of the change set"),
+        "key": text("Key of the row, as a JSON object", nullable=False),
+        "action": text("insert, update or delete", nullable=False),
+        "column": text("Column that is changed; none where a whole row is put in"),
+        "old": text("Value before, as JSON"),
+        "new": text("Value after, as JSON"),
+        "result": text("applied, unchanged, conflict, or planned", nullable=False),
+        "detail": text("What stood in the way"),
+    },
+    name="mirrored",
+)

@@ -26,8 +26,8 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from rcbill_assets.assets.run import APPROVAL, FILE_TAG, MODE_TAG, RECEIVE_PAYMENTS, WAITS_TAG
 from rcbill_assets.errors import RcbillError
-from rcbill_assets.jobs import APPROVAL, FILE_TAG, MODE_TAG, RECEIVE_PAYMENTS, WAITS_TAG
 from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.receiving import archive_waiting
 from rcbill_assets.resources.fiscal_inbox import Waiting

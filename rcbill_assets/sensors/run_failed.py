@@ -2,8 +2,8 @@
 
 from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
 
+from rcbill_assets.assets.run import FILE_TAG
 from rcbill_assets.errors import RcbillError
-from rcbill_assets.jobs import FILE_TAG
 from rcbill_assets.messages.compose import run_failed_message
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.run_reasons import why_it_failed

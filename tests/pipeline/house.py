@@ -29,10 +29,10 @@ from dagster import (
     reconstructable,
 )
 
+from rcbill_assets.assets.run import RECEIVE_PAYMENTS
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.errors import RcbillError
-from rcbill_assets.jobs import RECEIVE_PAYMENTS
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.months import Freeze
 from rcbill_assets.partitions import FISCAL_FILES

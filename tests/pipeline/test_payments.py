@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from dagster import DagsterRunStatus
 
+from rcbill_assets.assets.run import FILE_TAG, MODE_TAG
 from rcbill_assets.definitions import build_definitions
-from rcbill_assets.jobs import FILE_TAG, MODE_TAG
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.resources.site import Site
 from rcbill_assets.sensors.fiscal_file_received import look
