@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import demo, desk, doctor, items, ledger, payments, replay, run
+from rcbill_assets.cli import changes, demo, desk, doctor, items, ledger, payments, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -35,6 +35,8 @@ app.command("correct")(items.correct)
 app.command("decide")(items.decide)
 app.add_typer(ledger.ledger_app, name="ledger")
 app.add_typer(payments.payments_app, name="payments")
+app.add_typer(changes.changes_app, name="changes")
+app.add_typer(changes.mirror_app, name="mirror")
 app.add_typer(desk.prices_app, name="prices")
 app.add_typer(desk.exempt_app, name="exempt")
 app.add_typer(desk.outbox_app, name="outbox")

@@ -25,7 +25,8 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.engine import explained
 from rcbill_assets.ledger.locks import exclusive
 from rcbill_assets.ledger.peer_views import drop_peer_views, make_peer_views, require_own_database
-from rcbill_assets.ledger.tables import INSERT_ONLY, identity
+from rcbill_assets.ledger.schema import INSERT_ONLY
+from rcbill_assets.ledger.tables import identity
 
 VERSION_TABLE = "rcbill_schema_version"
 _VERBS = ("UPDATE", "DELETE")

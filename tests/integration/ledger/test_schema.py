@@ -14,8 +14,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import make_url
 
 from rcbill_assets.errors import LedgerError, SourceError
+from rcbill_assets.ledger.schema import INSERT_ONLY, metadata
 from rcbill_assets.ledger.store import Ledger
-from rcbill_assets.ledger.tables import INSERT_ONLY, metadata
 from rcbill_assets.ledger.types import ExactDecimal, UtcDateTime
 from rcbill_assets.ledger.upgrade import VERSION_TABLE, newest_version
 
