@@ -97,7 +97,7 @@ def booked(work: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     # Only the first of those without an amount finds something open.
     before = before.where(first_whole | ~fresh["whole"], 0)
     brings = named.where(~fresh["whole"], before.clip(lower=0))
-    too_late = (start > 0) & (before <= 0)
+    too_late = fresh["line_item_id"].duplicated() & (before <= 0)
     why = "The line item is paid in full by other rows of this file."
     verdicts.settle(too_late, FINAL, why, for_person=fresh["paid"].notna())
     kept = ~too_late

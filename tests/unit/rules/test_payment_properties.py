@@ -90,8 +90,12 @@ def plain_rows(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
 
 
 def asked(book: Book, by_item: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The rows of items that are billed an amount: nobody pays a reversal by a positive payment."""
-    billed = book.items.loc[[amount > 0 for amount in book.items["amount"]], "billing_id"]
+    """The rows of items that more can be paid of, or nothing any more.
+
+    Of what is more than was open only the first part counts, whichever comes first: that is for a person.
+    """
+    still_open = pd.Series([amount > 0 for amount in book.items["open"]])
+    billed = book.items.loc[still_open | book.items["status"].isin(["paid", "canceled"]), "billing_id"]
     return [told for rows_ in by_item for told in rows_ if told["billing_id"] in set(billed)]
 
 

@@ -192,6 +192,13 @@ def test_a_reversal_is_paid_by_a_negative_payment() -> None:
     assert list(book.reconcile(file_of(canceled)).credits["amount"]) == [D("-130.00")]
 
 
+def test_of_money_for_what_costs_nothing_the_first_part_counts_and_a_person_looks() -> None:
+    told = paid(amount_due=D("0.00"), amount_paid=D("5.00"))
+    change = Book.of(item(amount=D("0.00"))).reconcile(file_of(told, {**told, "je_number": "JE2"}))
+    assert (became(change), for_person(change)) == (["over", "final"], [1, 1])
+    assert list(change.payments["amount"]) == [D("5.00")]
+
+
 def test_what_costs_nothing_is_paid_by_its_day_and_books_nothing() -> None:
     free = item(amount=D("0.00"))
     told = paid(amount_due=D("0.00"), amount_paid=D("0.00"))
