@@ -1,5 +1,6 @@
 """What the UI shows of a frame: its size, its columns with their meaning, its first rows."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -44,5 +45,9 @@ def _shown(value: Any) -> str | int | float | bool:
     if pd.isna(value):
         return ""
     if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
+        # Money as people write it; what has more digits that count keeps them.
+        cents = value.quantize(Decimal("0.01"))
+        return f"{cents:,f}" if cents == value else f"{value.normalize():f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S %Z}".strip()
     return str(value)

@@ -137,7 +137,7 @@ def applied_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
         with readable():
             at = as_of_of(context, as_of)
             sha256 = context.partition_key
-            more: dict[str, Any] = {"rows": len(dispositions)}
+            more: dict[str, Any] = {"file": site.storage.fiscal_file(sha256).name, "rows": len(dispositions)}
             if site.fiscal_files.stored(sha256) is not None:
                 more["applied"] = "before; not again"
             elif not site.hands_off:
