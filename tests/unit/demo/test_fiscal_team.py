@@ -13,7 +13,7 @@ from rcbill_assets.calendar import BillingMonth, months_between
 from rcbill_assets.demo.fiscal_team import Fate, a_year_of_files, fate_of, payment_file
 from rcbill_assets.resources.fiscal_file import sheet_of
 from rcbill_assets.resources.workbook_child import read
-from rcbill_assets.rules.payment_checks import failures
+from rcbill_assets.rules.payment_checks import failures, improbable
 from rcbill_assets.rules.payments import reconcile
 from rcbill_assets.schemas.fiscal import FiscalFormat
 from rcbill_assets.schemas.fiscal_intake import Received, refused, rows_of
@@ -133,6 +133,8 @@ def test_one_file_for_a_demo() -> None:
     assert {"applied", "short", "over", "foreign"} <= set(change.dispositions["disposition"])
     assert rows["is_total"].sum() == 1
     assert {"paid", "canceled", "invoiced"} == set(change.events["status"])
+    # Nobody has to approve the demo's file.
+    assert improbable(change, BOOK.items, FISCAL) == []
 
 
 def test_a_year_is_the_same_to_the_byte() -> None:
