@@ -70,16 +70,40 @@ def row(what: str, projects: int, found: dict[str, Any], raw: dict[str, Any]) ->
     )
 
 
+def one_file(server: MariaDB, items: int, rows: int) -> None:
+    """Measure a fiscal file of so many rows against a ledger of so many line items."""
+    server.make("payments")
+    url = server.url("payments")
+    home = Path(tempfile.mkdtemp(prefix="rcbill-bench-"))
+    try:
+        measure("ledger", 1, billing_url=url, items=str(items))
+        measure("file", 1, home=str(home), rows=str(rows))
+        print(f"\na fiscal file of {rows:,} rows, a ledger of {items:,} line items")
+        given = {"billing_url": url, "home": str(home)}
+        read = measure("read file", 3, **given)
+        for what, times in (("read file", 3), ("compare file", 3), ("apply file", 1)):
+            row(what, rows, read if what == "read file" else measure(what, times, **given), read)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+        server.drop("payments")
+
+
 def main() -> None:
     """Measure the sizes asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--projects", type=int, nargs="+", default=[1_000, 15_000, 100_000])
+    parser.add_argument("--projects", type=int, nargs="*", default=[1_000, 15_000, 100_000])
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument(
+        "--items", type=int, default=1_000_000, help="line items of the ledger that a file is compared to"
+    )
+    parser.add_argument("--rows", type=int, default=50_000, help="rows of that file; 0 leaves it out")
     arguments = parser.parse_args()
     print(f"{'what':<24} {'projects':>8} {'wall':>10} {'ratio':>8} {'peak':>11}")
     with mariadb() as server:
         for projects in arguments.projects:
             one_size(server, projects, arguments.times)
+        if arguments.rows:
+            one_file(server, arguments.items, arguments.rows)
 
 
 if __name__ == "__main__":

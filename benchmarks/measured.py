@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.payments import apply_file, compare_file, new_file, new_ledger, read_file
 from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import ReplaySite, replay
@@ -79,6 +80,19 @@ def whole_job(redcap_url: str, billing_url: str, home: Path) -> Callable[[], obj
     return run
 
 
+WORK: dict[str, Callable[..., Callable[[], object]]] = {
+    "site": new_site,
+    "raw": raw_read,
+    "decisions": decisions,
+    "job": whole_job,
+    "ledger": new_ledger,
+    "file": new_file,
+    "read file": read_file,
+    "compare file": compare_file,
+    "apply file": apply_file,
+}
+
+
 def main() -> None:
     """Measure what the arguments name and print it."""
     given: dict[str, Any] = json.loads(sys.argv[1])
@@ -87,7 +101,7 @@ def main() -> None:
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
     if "home" in given:
         given["home"] = Path(given["home"])
-    work = {"site": new_site, "raw": raw_read, "decisions": decisions, "job": whole_job}[what](**given)
+    work = WORK[what](**given)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     seconds, result = [], None
     for _ in range(times):

@@ -6,7 +6,7 @@ Asked by the assets, by the sensor and by the command, so that each does the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from rcbill_assets.resources.fiscal_file import File, receive
 from rcbill_assets.resources.fiscal_inbox import Waiting, copy_whole
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.payment_checks import failures, improbable, reply_rows
-from rcbill_assets.rules.payments import Known, Reconciliation, keys_of, reconcile
+from rcbill_assets.rules.payments import Asked, Known, Reconciliation, keys_of, reconcile
 
-Lookup = Callable[[Iterable[str]], Known]
+Lookup = Callable[[Asked], Known]
 
 
 def archive_waiting(site: Site, file: Waiting) -> str:

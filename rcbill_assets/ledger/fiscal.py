@@ -25,7 +25,7 @@ from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO
-from rcbill_assets.rules.payments import Known, Reconciliation
+from rcbill_assets.rules.payments import Asked, Known, Reconciliation
 from rcbill_assets.schemas.fiscal import HEARD
 from rcbill_assets.schemas.fiscal_known import BANNED, FISCAL_ITEMS, INSTANCES_KNOWN, KNOWN_PAYMENTS, RELATIONSHIPS
 from rcbill_assets.schemas.intake import conform, empty, together
@@ -100,9 +100,9 @@ class FiscalFiles:
 
         return self.ledger.read(find)
 
-    def known(self, billing_ids: Iterable[str]) -> Known:
-        """Return what the ledger knows of the items that billing ids may mean."""
-        return self.ledger.read(lambda connection: known(connection, billing_ids))
+    def known(self, asked: Asked) -> Known:
+        """Return what the ledger knows of the items that a file may mean."""
+        return self.ledger.read(lambda connection: known(connection, asked))
 
     def rows(self, sha256: str) -> pd.DataFrame:
         """Return the rows of a file with what became of each."""
@@ -179,7 +179,7 @@ class FiscalFiles:
     def apply(
         self,
         incoming: Incoming,
-        decide: Callable[[Callable[[Iterable[str]], Known]], Effect],
+        decide: Callable[[Callable[[Asked], Known]], Effect],
         reply: Callable[[Effect], list[Message]],
         *,
         now: datetime,
@@ -193,7 +193,7 @@ class FiscalFiles:
         def whole(connection: Connection) -> bool:
             if _stored(connection, incoming.sha256) is not None:
                 return False
-            effect = decide(lambda billing_ids: known(connection, billing_ids))
+            effect = decide(lambda asked: known(connection, asked))
             if effect.failures:
                 raise LedgerError(contradicts_itself(incoming.file_name, effect))
             if effect.improbable and _approved_by(connection, incoming.sha256, effect) is None:
@@ -238,18 +238,18 @@ def waits_for_approval(file_name: str, sha256: str, effect: Effect) -> str:
     )
 
 
-def known(connection: Connection, billing_ids: Iterable[str]) -> Known:
-    """Return what the ledger knows of the items that billing ids may mean, on a connection.
+def known(connection: Connection, asked: Asked) -> Known:
+    """Return what the ledger knows of the items that a file may mean, on a connection.
 
     An id means the item it is the billing id of; for items of the peer's time, that it is the service instance of.
     """
-    asked = sorted({str(billing_id) for billing_id in billing_ids})
     items, payments, rows, files = t.line_items, t.payments, t.fiscal_rows, t.fiscal_files
+    of_months = (items.c.fiscal_year.in_(asked.fiscal_years), items.c.month_invoiced.in_(asked.months_invoiced))
     found: set[int] = set()
-    for some in _chunks(asked):
-        found |= set(connection.scalars(sa.select(items.c.id).where(items.c.billing_id.in_(some))))
-        of_peer = sa.select(items.c.id).where(items.c.service_instance_id.in_(some), items.c.peer_id.is_not(None))
-        found |= set(connection.scalars(of_peer))
+    for some in _chunks(list(asked.billing_ids)):
+        found |= set(connection.scalars(sa.select(items.c.id).where(items.c.billing_id.in_(some), *of_months)))
+        of_peer = (items.c.service_instance_id.in_(some), items.c.peer_id.is_not(None))
+        found |= set(connection.scalars(sa.select(items.c.id).where(*of_peer, *of_months)))
     states = states_of(connection, found)
     ids = sorted(found)
     paid = _rows(

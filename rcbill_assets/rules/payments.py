@@ -61,10 +61,19 @@ class Reconciliation(NamedTuple):
     newest_payment_on: date | None  # how new the file is
 
 
-def keys_of(rows: pd.DataFrame) -> list[str]:
-    """Return the billing ids that the ledger has to look up: as billing ids, and as instances of the peer's time."""
-    named = rows.loc[rows["is_total"].ne(1) & rows["id_problem"].isna(), "billing_id"]
-    return sorted(named.dropna().unique())
+class Asked(NamedTuple):
+    """What the ledger has to look up: ids (billing ids, and service instances of the peer's time) of these months."""
+
+    billing_ids: tuple[str, ...]
+    fiscal_years: tuple[str, ...]
+    months_invoiced: tuple[str, ...]
+
+
+def keys_of(rows: pd.DataFrame) -> Asked:
+    """Return which items a file's rows (RECEIVED_ROWS) may speak of."""
+    named = rows[rows["is_total"].ne(1) & rows["id_problem"].isna()]
+    columns = ("billing_id", "fiscal_year", "month_invoiced")
+    return Asked(*(tuple(sorted(named[name].dropna().unique())) for name in columns))
 
 
 def reconcile(

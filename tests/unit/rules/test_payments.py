@@ -537,8 +537,8 @@ def test_rows_that_match_nothing_leave_frames_of_the_right_shape() -> None:
 
 def test_only_the_ids_that_rows_name_are_looked_up() -> None:
     told = [row(2), row(1), row(1), row(3, is_total=1), row(4, id_problem="x"), row(billing_id=None)]
-    assert keys_of(file_of(*told)) == ["1-1", "1-2"]
-    assert keys_of(file_of()) == []
+    assert keys_of(file_of(*told)).billing_ids == ("1-1", "1-2")
+    assert keys_of(file_of()).billing_ids == ()
 
 
 def test_frames_as_a_database_gives_them_are_taken() -> None:
