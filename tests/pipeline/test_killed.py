@@ -102,7 +102,7 @@ class Trial:
             assert killed.killed
             assert killed.points[-1] == point
             left = self.mails_of(house)
-            marked = sum(passed.side == "after" and passed.what.startswith("accepted") for passed in killed.points)
+            marked = sum(passed.side == "after" and passed.what.startswith("tried") for passed in killed.points)
             if again_at is not None:
                 second = bill_in_child(house, kill_at=again_at, as_of=as_of)
                 assert second.killed or second.success
@@ -215,7 +215,7 @@ def test_while_the_hand_off_s_mail_leaves_the_other_way(
     """A mail server beside SQLite, mail as files beside MariaDB."""
     trial = Trial(make_house, fresh_ledger, smtp_server if kind == "sqlite" else None)
     first, last = (
-        trial.number_of(f"{side} commit {what}") for side, what in (("after", "begin 2"), ("after", "accepted 2"))
+        trial.number_of(f"{side} commit {what}") for side, what in (("after", "begin 2"), ("after", "tried 2"))
     )
     points = [point for point in trial.points if first <= point.number <= last and decides(point) and differs(point)]
     assert len(points) >= 5
@@ -266,7 +266,7 @@ def test_the_journal_is_told_of_every_door(house: House) -> None:
     left = {str(path.relative_to(house.home)) for path in house.visible_files("handoff", "outbox", "storage")}
     assert left <= renamed
     commits = {point.what.split()[0] for point in ended.points if point.kind == "commit" and point.side == "after"}
-    decisive = {"record_freeze", "commit_decision", "commit_handoff", "begin", "accepted"}
+    decisive = {"record_freeze", "commit_decision", "commit_handoff", "begin", "tried"}
     assert commits == {*OF_THE_RUN, *decisive}
     mails = [point.what for point in ended.points if point.kind == "mail" and point.side == "after"]
     assert mails == ["held_back", "handoff"]
