@@ -120,6 +120,7 @@ class House:
             self.home,
             self.redcap_url or f"sqlite:///{self.redcap_file}",
             self.ledger_url,
+            redcap_write_url=self.redcap_url or f"sqlite:///{self.redcap_file}",
             smtp_password=self.smtp_password,
         )
         return Site(settings)
