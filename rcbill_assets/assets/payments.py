@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 from dagster import (
+    AllPartitionMapping,
+    AssetDep,
     AssetExecutionContext,
     AssetIn,
     AssetKey,
@@ -80,7 +82,11 @@ def dispositions_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
             "is; of a file that was applied before, what became of it then."
         ),
         metadata={"dagster/column_schema": column_schema(DISPOSITIONS)},
-        deps=[AssetKey([GROUP, "received"])],
+        deps=[
+            AssetKey([GROUP, "received"]),
+            # A file may speak of any month; they meet in the ledger.
+            AssetDep(AssetKey(["billing", "handoff"]), partition_mapping=AllPartitionMapping()),
+        ],
     )
     def payments_dispositions(
         context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf

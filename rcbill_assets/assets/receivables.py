@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pandas as pd
-from dagster import AssetExecutionContext, AssetOut, Output, ResourceParam, asset, multi_asset
+from dagster import AssetExecutionContext, AssetKey, AssetOut, Output, ResourceParam, asset, multi_asset
 
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import MIRROR_LINE_ITEMS, OWNER, as_of_of, readable
@@ -52,6 +52,8 @@ REPORTS = {
 @multi_asset(
     name="receivables",
     group_name=GROUP,
+    # They meet in the ledger.
+    deps=[AssetKey([GROUP, "applied"])],
     outs={
         name: AssetOut(
             key=[GROUP, name],
@@ -99,6 +101,7 @@ def _told(items: pd.DataFrame, at: datetime) -> dict[str, pd.DataFrame]:
         "the door of REDCap writes is closed. A site without that table has none."
     ),
     metadata={"dagster/column_schema": column_schema(MIRRORED)},
+    deps=[AssetKey([GROUP, "applied"])],
 )
 def line_item_mirror(context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf) -> Output[pd.DataFrame]:
     """Bring the whole copy level with the ledger."""
