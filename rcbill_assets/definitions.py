@@ -10,6 +10,7 @@ from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
 from rcbill_assets.sensors.fiscal_file_received import fiscal_file_received_sensor
+from rcbill_assets.sensors.ledger_changed import ledger_changed_sensor
 from rcbill_assets.sensors.run_failed import run_failed_sensor
 from rcbill_assets.settings import load_settings
 
@@ -52,7 +53,11 @@ def build_definitions(site: Site | None = None) -> Definitions:
             schedules.daily(report_receivables, site, "30 5 * * *", "what is owed, by whom and for how long"),
             schedules.daily(mirror_line_items, site, "45 5 * * *", "the copy of the line items inside REDCap"),
         ],
-        sensors=[fiscal_file_received_sensor(receive_payments, site), run_failed_sensor(site)],
+        sensors=[
+            fiscal_file_received_sensor(receive_payments, site),
+            ledger_changed_sensor(report_receivables, [monthly_billing, receive_payments]),
+            run_failed_sensor(site),
+        ],
         executor=in_process_executor,
         resources={"site": site, "as_of": AsOf(), "io_manager": ParquetFrames(site.storage)},
     )

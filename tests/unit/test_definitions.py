@@ -85,6 +85,18 @@ def test_a_failed_run_is_told() -> None:
     assert sensor.description
 
 
+def test_sensors_and_schedules_say_what_they_are_for() -> None:
+    for one in [*(DEFINITIONS.sensors or []), *(DEFINITIONS.schedules or [])]:
+        assert (getattr(one, "description", "") or "").endswith("."), one
+
+
+def test_what_is_owed_is_told_after_each_run_that_changes_the_ledger() -> None:
+    (sensor,) = [one for one in DEFINITIONS.sensors or [] if one.name == "ledger_changed"]
+    assert isinstance(sensor, dg.SensorDefinition)
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
+    assert sensor.job_name == "report_receivables"
+
+
 def test_every_check_and_job_says_what_it_is_for() -> None:
     checks = [spec for node in DEFINITIONS.asset_checks or [] for spec in node.check_specs]
     assert {spec.name for spec in checks} >= {"every_value_can_be_read", "month_is_probable", "ledger_balances"}
