@@ -30,6 +30,8 @@ def doctor() -> None:
         "ledger": partial(_ledger, site),
         "ledger guards": partial(_guards, site),
         "mail": partial(_mail, site),
+        "fiscal inbox": partial(_inbox, site),
+        "copy of line items in REDCap": partial(_mirror, site),
         **{f"price of service {service.code}": partial(_price, site, service) for service in _billed(site)},
     }
     problems = sum(_try(what, look) for what, look in looks.items())
@@ -82,6 +84,15 @@ def _mail(site: Site) -> str:
     if not isinstance(site.mailer, SmtpServer):
         return f"as files in {_home(site.storage.outbox)}"
     return site.mailer.reach()
+
+
+def _inbox(site: Site) -> str:
+    return f"{site.fiscal_inbox.shown}, {len(site.fiscal_inbox.waiting())} files of the fiscal team's in it"
+
+
+def _mirror(site: Site) -> str:
+    """A site need not have it."""
+    return f"{site.mirror.size():,} rows" if site.mirror.is_there() else "there is none (`rcbill mirror ddl` makes it)"
 
 
 def _billed(site: Site) -> list[Service]:

@@ -49,7 +49,9 @@ class Effect:
     def sha256(self) -> str:
         """What an approval is bound to: the effect on items and money, and the reasons against it."""
         found = self.found
-        frames = (found.events, found.payments, found.credits, found.banned_owners, found.study_ids)
+        # The day on which it is done is no part of what is done.
+        credits = found.credits.drop(columns="credited_on")
+        frames = (found.events, found.payments, credits, found.banned_owners, found.study_ids)
         parts = [frame.astype("string").to_csv(index=False) for frame in frames]
         return hashlib.sha256("\x1f".join([*parts, *self.improbable]).encode()).hexdigest()
 

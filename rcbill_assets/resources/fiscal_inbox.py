@@ -57,12 +57,12 @@ class FiscalInbox:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
-        with _readable(self._shown):
+        with _readable(self.shown):
             filesystem, path = fsspec.core.url_to_fs(self._url)
             return filesystem, path
 
     @property
-    def _shown(self) -> str:
+    def shown(self) -> str:
         """The folder as it may be shown: without a user's password in it."""
         head, at, tail = self._url.rpartition("@")
         return f"{head.split('://')[0]}://...@{tail}" if at and "://" in head else self._url
@@ -70,7 +70,7 @@ class FiscalInbox:
     def waiting(self) -> list[Waiting]:
         """Return the fiscal team's files in the folder, by name; none when the folder is not there yet."""
         filesystem, folder = self._place
-        with _readable(self._shown):
+        with _readable(self.shown):
             filesystem.invalidate_cache()
             if not filesystem.exists(folder):
                 return []
@@ -89,7 +89,7 @@ class FiscalInbox:
     def copy(self, file: Waiting, into: Path) -> str:
         """Copy a file's content, piece by piece, to a path that is not there yet; return its SHA-256."""
         filesystem, _ = self._place
-        with _readable(self._shown), filesystem.open(file.path, "rb") as source:
+        with _readable(self.shown), filesystem.open(file.path, "rb") as source:
             return copy_whole(source, into)
 
 

@@ -84,7 +84,7 @@ class Storage:
 
         `copy` writes the content to a path and returns its hash. The first name under which a content came is its name.
         """
-        temporary = self.fiscal_files / f".{uuid.uuid4().hex}"
+        temporary = self.fiscal_files / f".file.{uuid.uuid4().hex}"
         try:
             sha256 = copy(temporary / _file_name(name))
             try:
@@ -116,7 +116,7 @@ class Storage:
         Nothing that counts has such a name: a dot, the name that it was to have, and a random end.
         """
         swept = 0
-        for folder in (self.home / "storage", self.home / "handoff", self.outbox):
+        for folder in (self.home / "storage", self.home / "handoff", self.home / "payments", self.outbox):
             for path in sorted(folder.rglob(".*")):
                 if _LEFTOVER.fullmatch(path.name) and _untouched_since(path, now - A_DAY):
                     if path.is_dir():
