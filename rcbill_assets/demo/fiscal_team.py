@@ -24,7 +24,7 @@ from rcbill_assets.schemas.fiscal import HEADINGS
 # Days after an item is sent
 INVOICED_AFTER, PAID_AFTER = (3, 20), (22, 50)
 REASONS = (
-    "17", "21 - duplicate charge", "24", "27 PI no longer here", "41", "45 - PI left", "46",
+    "17", "21 - duplicate charge", "24", "27 PI no longer here", "written off", "45 - PI left", "46",
     "47 - reassigned, deleted within 30 days",
 )  # fmt: skip
 _OTHER_SERVICES = ("CRC", "BERD", "IDR", "BIO")

@@ -181,7 +181,8 @@ def credit_frame(out: pd.DataFrame, fiscal: FiscalFormat, today: date) -> pd.Dat
 def banned_frame(out: pd.DataFrame, items: pd.DataFrame, banned: pd.DataFrame, fiscal: FiscalFormat) -> pd.DataFrame:
     """Return the owners whom a cancellation bans: username and email, unless either is banned already."""
     out = out[out["cancels"] & out["told_reason"].notna()]
-    codes = out["told_reason"].map(fiscal.reason_code)
+    # Of reasons that are all free text the codes are all missing: without a type those cannot be asked for.
+    codes = out["told_reason"].astype(object).map(fiscal.reason_code).astype("string")
     out = out[codes.isin(fiscal.banning_reasons)]
     owners = items.set_index("id").loc[out.index].assign(reason=out["told_reason"]).reset_index(names="line_item_id")
     usernames, emails = (set(comparable(banned[name]).dropna()) for name in ("username", "email"))

@@ -57,7 +57,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         je_number=draw(maybe([None, "JE1", "JE2", "voucher"])),
         study_id=draw(maybe([None, "7", "8"])),
         do_not_bill=draw(maybe([0, 0, 0, 1])),
-        do_not_bill_reason=draw(maybe([None, None, None, "17", "27"])),
+        do_not_bill_reason=draw(maybe([None] * 4 + ["17", "27", "duplicate invoice", "99"])),
         is_total=draw(maybe([0] * 9 + [1])),
         problem=draw(maybe([None] * 9 + ["Amt Paid is 'x', not an amount"])),
     )
@@ -74,7 +74,7 @@ def plain_rows(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
         if kind == "invoiced":
             told = [row(id_, **facts)]
         elif kind == "canceled":
-            told = [row(id_, **facts, do_not_bill=1, do_not_bill_reason=draw(maybe(["24", "27", "45", None])))]
+            told = [row(id_, **facts, do_not_bill=1, do_not_bill_reason=draw(maybe(["24", "27", "45", "duplicate invoice", "99", None])))]
         elif kind == "paid":
             told = [row(id_, **facts, paid_on=draw(days), je_number="JE", amount_paid=None)]
         elif kind == "parts":

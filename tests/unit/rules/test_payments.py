@@ -164,6 +164,14 @@ def test_do_not_bill_without_a_reason_leaves_the_items_reason() -> None:
     assert list(change.credits["reason"]) == ["do not bill"]
 
 
+@pytest.mark.parametrize("reason", ["duplicate invoice", "99", "2700", "PI left"])
+def test_a_reason_in_words_cancels_and_bans_nobody(reason: str) -> None:
+    change = Book.of(item(), item(2)).reconcile(file_of(row(do_not_bill_reason=reason), row(2)))
+    assert became(change) == ["applied", "applied"]
+    assert (list(change.credits["reason"]), change.banned_owners.empty) == ([reason], True)
+    frames_hold(change)
+
+
 def test_a_part_and_then_do_not_bill_credits_the_rest_only() -> None:
     change = Book.of(item()).reconcile(file_of(row(do_not_bill_reason="41"), paid(amount_paid=D("50.00"))))
     assert event(change)["status"] == "canceled"
