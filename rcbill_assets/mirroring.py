@@ -30,8 +30,8 @@ def mirrored(
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Bring the copy level, of the line items named or of all; return what was changed (MIRRORED), and what is told.
 
-    ChangesError when a set touches an improbable share of the table, or when rows stood otherwise than when they were
-    read: the next run compares anew.
+    ChangesError when the whole of it touches an improbable share of the table, or when rows stood otherwise than when
+    they were read: the next run compares anew.
     """
     if not site.mirror.is_there():
         says = f"REDCap has no table of line items; this makes it: {site.mirror.ddl()}"
@@ -67,7 +67,7 @@ def mirrored(
     if sets:
         more["change sets"] = ", ".join(map(str, sets))
     if stopped:
-        more["would be stopped"] = " ".join(stopped)
+        more["would be stopped"] = " ".join(dict.fromkeys(stopped))
     if conflicts:
         raise ChangesError(
             f"{conflicts} values of the copy of the line items in REDCap were changed by somebody else just now, and "

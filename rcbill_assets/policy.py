@@ -115,8 +115,8 @@ class Policy(_Frozen):
     doors: Doors = Doors()
     improbable_month: ImprobableMonth = ImprobableMonth()
     improbable_changes: ChangeLimits = ChangeLimits()
-    # A fiscal file may well move every open item of the table that mirrors them.
-    improbable_mirror: ChangeLimits = ChangeLimits(rows=20_000, share=Decimal("0.5"))
+    # Of a whole run over the copy of the line items; a fiscal file may well move every open item of some months.
+    improbable_mirror: ChangeLimits = ChangeLimits(rows=2_000, share=Decimal("0.5"))
     mail: Mail = Mail()
     fiscal_file: FiscalFormat = FiscalFormat()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})

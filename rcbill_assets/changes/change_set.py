@@ -85,11 +85,15 @@ class ChangeSet:
     @cached_property
     def sha256(self) -> str:
         """The hash of what it says: job, as_of, reason and rows, in whatever order these stand."""
-        columns = [self.rows[name].astype(object).where(self.rows[name].notna(), None) for name in _CONTENT]
-        lines = sorted(json.dumps(row) for row in zip(*columns, strict=True))
         as_of = self.origin.as_of.astimezone(UTC).isoformat()
         head = json.dumps([self.origin.job, as_of, self.origin.reason])
-        return hashlib.sha256("\n".join([head, *lines]).encode("utf-8")).hexdigest()
+        return hashlib.sha256("\n".join([head, *self.lines]).encode("utf-8")).hexdigest()
+
+    @property
+    def lines(self) -> list[str]:
+        """Its rows as text, in whatever order they stand: two sets with the same lines change the same."""
+        columns = [self.rows[name].astype(object).where(self.rows[name].notna(), None) for name in _CONTENT]
+        return sorted(json.dumps(row) for row in zip(*columns, strict=True))
 
 
 _CONTENT = [name for name in CHANGES.columns if name != "number"]
@@ -282,6 +286,13 @@ def reverted(changes: ChangeSet, results: pd.DataFrame, origin: Origin) -> Chang
     back = rows[rows["number"].isin(written) & (rows["action"] != EXPECT) & (rows["key"] != NO_KEY)]
     action = back["action"].replace({INSERT: DELETE, DELETE: INSERT})
     return _numbered(back.assign(action=action, old=back["new"], new=back["old"], reason=origin.reason), origin)
+
+
+def touched_by_action(changes: ChangeSet) -> dict[str, int]:
+    """Return how many rows a set puts in, changes and takes away."""
+    changed = changes.rows[changes.rows["action"] != EXPECT]
+    counts = changed.drop_duplicates(["table", "key"])["action"].value_counts()
+    return {str(action): int(count) for action, count in counts.items()}
 
 
 def improbable(changes: ChangeSet, sizes: Mapping[str, int], limits: ChangeLimits) -> str | None:

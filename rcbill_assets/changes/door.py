@@ -83,20 +83,21 @@ class Door:
 
         `sizes` is the number of rows of each table that the limits are measured by.
         """
+        stopped = improbable(changes, sizes or {}, limits) if limits is not None else None
+        if self.mode == PLAN or stopped is not None or not len(changes):
+            planned = self.plan(changes, by, stopped=stopped)
+            if self.mode == PLAN or planned.stopped is None:
+                return planned
+            raise ChangesError(f"Change set {planned.set_id} is stopped. {stopped}")
+        set_id, changes = self._recorded(changes, by)
+        return self._known(set_id, changes) or self._written(set_id, changes, by)
+
+    def plan(self, changes: ChangeSet, by: By, *, stopped: str | None = None) -> Outcome:
+        """Record a set that is not written now, or find it where it waits already; `stopped` is why not."""
         if not len(changes):
             return Outcome(None, changes, empty(CHANGE_RESULTS))
-        set_id = self.store.record(changes, mode=self.mode, by=by)
-        # As it was recorded: its rows may have come in another order then.
-        changes = self.store.load(set_id)
-        known = self._known(set_id, changes)
-        if known is not None:
-            return known
-        stopped = improbable(changes, sizes or {}, limits) if limits is not None else None
-        if self.mode == PLAN:
-            return Outcome(set_id, changes, _planned(changes), stopped)
-        if stopped is not None:
-            raise ChangesError(f"Change set {set_id} is stopped. {stopped}")
-        return self._written(set_id, changes, by)
+        set_id, changes = self._recorded(changes, by, to_wait=True)
+        return self._known(set_id, changes) or Outcome(set_id, changes, _planned(changes), stopped)
 
     def apply(self, set_id: int, by: By) -> Outcome:
         """Write a recorded set, whatever the limits say: a person has looked at it."""
@@ -111,6 +112,11 @@ class Door:
         if not len(back):
             raise ChangesError(f"Change set {set_id} has written nothing that could be taken back.")
         return self.put(back, by)
+
+    def _recorded(self, changes: ChangeSet, by: By, *, to_wait: bool = False) -> tuple[int, ChangeSet]:
+        """Record a set; return it as it was recorded: its rows may have come in another order then."""
+        set_id = self.store.record(changes, mode=self.mode, by=by, to_wait=to_wait)
+        return set_id, self.store.load(set_id)
 
     def _require_open(self) -> None:
         if self.mode == PLAN:

@@ -8,7 +8,7 @@ numbers, as the peer made them, or text, and columns that we do not know are lef
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -19,8 +19,10 @@ import pandas as pd
 
 from rcbill_assets.changes.change_set import ChangeSet, Origin, Target, diff
 from rcbill_assets.errors import SourceError
+from rcbill_assets.policy import ChangeLimits
 from rcbill_assets.schemas.billing import REJECTS, REPORTED
 from rcbill_assets.schemas.intake import conform, empty
+from rcbill_assets.statuses import INSERT
 
 MIRROR = "invoice_line_item"
 KEY = "id"
@@ -144,3 +146,21 @@ def level(held: pd.DataFrame, wanted: pd.DataFrame, origin: Origin) -> ChangeSet
     """Return what brings the table's rows level with what they should hold. Rows that are not ours stay."""
     columns = tuple(name for name in wanted.columns if name != KEY)
     return diff(held, wanted, Target(MIRROR, (KEY,), columns), origin)
+
+
+def improbable_copy(touched: Mapping[str, int], size: int, limits: ChangeLimits) -> str | None:
+    """Return why a whole run touches too much of a copy of so many rows to be right, else None.
+
+    `touched` is the number of rows by action over all batches. Rows that are put in fill a copy that is empty or
+    behind, which is no sign of an error: those are told, not measured.
+    """
+    new = touched.get(INSERT, 0)
+    others = sum(touched.values()) - new
+    if others <= limits.rows or Decimal(others) <= limits.share * size:
+        return None
+    share = (Decimal(100) * others / max(size, 1)).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    besides = f", besides {new:,} that are put in" if new else ""
+    return (
+        f"{others:,} of the {size:,} rows of {MIRROR} would be changed ({share}%){besides}: over {limits.rows:,} rows "
+        f"and {(limits.share * 100).normalize():f}% of the table."
+    )

@@ -21,6 +21,7 @@ from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.schemas.changes import CHANGE_RESULTS, CHANGE_SETS, CHANGES
 from rcbill_assets.statuses import APPLIED, CONFLICT, UNCHANGED
 
+LONGEST_WHO = 191
 # Column of the schema -> column of the table, where the name is a word of SQL.
 _NAMES = {"table": "table_name", "key": "row_key", "column": "column_name", "old": "old_value", "new": "new_value"}
 
@@ -37,6 +38,8 @@ class By:
     def __post_init__(self) -> None:
         if not self.who.strip() or not self.why.strip():
             raise ChangesError("Writing into REDCap needs a name and a reason: say who and why.")
+        if len(self.who) > LONGEST_WHO:
+            raise ChangesError(f"A name has {LONGEST_WHO} characters at most: say who in fewer.")
 
 
 class ChangeStore:
@@ -45,14 +48,20 @@ class ChangeStore:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def record(self, changes: ChangeSet, *, mode: str, by: By) -> int:
-        """Record a set and return its number; one of the same content keeps the number it has."""
+    def record(self, changes: ChangeSet, *, mode: str, by: By, to_wait: bool = False) -> int:
+        """Record a set and return its number; one of the same content keeps the number it has.
+
+        `to_wait` says that it is not to be written now. A run of each day would plan the same again: such a set, of
+        whatever time, keeps the number under which it waits already.
+        """
         require_whole(changes)
         sets = t.change_sets
         known = sa.select(sets.c.id).where(sets.c.sha256 == changes.sha256)
 
         def work(connection: Connection) -> int:
             found = connection.scalar(known)
+            if found is None and to_wait:
+                found = _waiting(connection, changes)
             if found is not None:
                 return int(found)
             set_id = insert_one(
@@ -76,16 +85,14 @@ class ChangeStore:
 
     def load(self, set_id: int) -> ChangeSet:
         """Return a recorded set; ChangesError when there is none of this number."""
-        sets, rows = t.change_sets, t.change_set_rows
-        columns = [rows.c[_NAMES.get(name, name)].label(name) for name in CHANGES.columns]
-        query = sa.select(*columns).where(rows.c.change_set_id == set_id).order_by(rows.c.number)
+        sets = t.change_sets
 
         def work(connection: Connection) -> ChangeSet:
             head = connection.execute(sa.select(sets).where(sets.c.id == set_id)).mappings().first()
             if head is None:
                 raise ChangesError(f"There is no change set {set_id}: `rcbill changes list` shows those there are.")
             origin = Origin(head["job"], head["as_of"], head["reason"])
-            return ChangeSet(origin, read_frame(connection, query, CHANGES))
+            return ChangeSet(origin, read_frame(connection, _rows_of(set_id), CHANGES))
 
         return self.ledger.read(work)
 
@@ -152,3 +159,34 @@ class ChangeStore:
         columns = [counted[name].label(name) if name in counted else sets.c[name] for name in CHANGE_SETS.columns]
         query = sa.select(*columns).order_by(sets.c.id.desc()).limit(newest)
         return self.ledger.read(lambda connection: read_frame(connection, query, CHANGE_SETS))
+
+
+def _waiting(connection: Connection, changes: ChangeSet) -> int | None:
+    """Return the newest set of the job that begins as this one does and was never written, if it changes the same."""
+    sets, rows, results = t.change_sets, t.change_set_rows, t.change_set_results
+    first = changes.rows.iloc[0]
+    newest = (
+        sa.select(sets.c.id)
+        .join(rows, sa.and_(rows.c.change_set_id == sets.c.id, rows.c.number == int(first["number"])))
+        .where(
+            sets.c.job == changes.origin.job,
+            sets.c.row_count == len(changes),
+            rows.c.table_name == first["table"],
+            # A run records a set for each of its batches: the first row tells which one this is.
+            rows.c.row_key == first["key"],
+            ~sa.select(results.c.number).where(results.c.change_set_id == sets.c.id).exists(),
+        )
+        .order_by(sets.c.id.desc())
+        .limit(1)
+    )
+    found = connection.scalar(newest)
+    if found is None:
+        return None
+    kept = ChangeSet(changes.origin, read_frame(connection, _rows_of(int(found)), CHANGES))
+    return int(found) if kept.lines == changes.lines else None
+
+
+def _rows_of(set_id: int) -> sa.Select[Any]:
+    rows = t.change_set_rows
+    columns = [rows.c[_NAMES.get(name, name)].label(name) for name in CHANGES.columns]
+    return sa.select(*columns).where(rows.c.change_set_id == set_id).order_by(rows.c.number)

@@ -5,6 +5,7 @@ The table is made by a person (`mirror_ddl`), never here; it is written through 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -15,17 +16,27 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
-from rcbill_assets.changes.change_set import Origin
+from rcbill_assets.changes.change_set import ChangeSet, Origin, touched_by_action
 from rcbill_assets.changes.door import Door, Outcome
-from rcbill_assets.changes.mirror import KEY, MIRROR, MirrorColumn, known_columns, level, mirror_ddl, wanted_rows
+from rcbill_assets.changes.mirror import (
+    KEY,
+    MIRROR,
+    MirrorColumn,
+    improbable_copy,
+    known_columns,
+    level,
+    mirror_ddl,
+    wanted_rows,
+)
 from rcbill_assets.changes.store import By
-from rcbill_assets.errors import SourceError
+from rcbill_assets.errors import ChangesError, SourceError
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
 from rcbill_assets.ledger.peer_rows import peer_items
 from rcbill_assets.ledger.peer_views import PEER_COLUMNS
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import ChangeLimits
 from rcbill_assets.resources.redcap_db import WHAT
+from rcbill_assets.statuses import PLAN
 
 # Keys in one IN of a statement.
 _AT_ONCE = 500
@@ -132,10 +143,37 @@ def bring_level(  # noqa: PLR0913 - what is copied, from where, whereto, by whom
     """Bring the copy level with the ledger, for the line item ids or all of them; a change set for each batch.
 
     Give each batch's outcome, and the cells that do not fit the table (schema REJECTS). Batches keep the memory flat;
-    a run that ends in between is made good by the next one, since each batch is compared anew.
+    a run that ends in between is made good by the next one, since each batch is compared anew. What all of them touch
+    is measured before the first is written: when that is too much, every batch is recorded as a plan, and then
+    ChangesError says how to go on (no error while the door is closed: the outcomes say it).
     """
     columns = mirror.columns()
-    for items in peer_items(ledger, line_item_ids, batch=batch):
-        wanted, rejects = wanted_rows(items, columns, zone)
-        changes = level(mirror.read(columns, wanted[KEY].to_list()), wanted, origin)
-        yield door.put(changes, by, limits=limits, sizes={MIRROR: mirror.size()}), rejects
+
+    def compared() -> Iterator[tuple[ChangeSet, pd.DataFrame]]:
+        for items in peer_items(ledger, line_item_ids, batch=batch):
+            wanted, rejects = wanted_rows(items, columns, zone)
+            yield level(mirror.read(columns, wanted[KEY].to_list()), wanted, origin), rejects
+
+    stopped = None
+    if limits is not None:
+        size, touched = mirror.size(), Counter[str]()
+        for changes, _ in compared():
+            touched.update(touched_by_action(changes))
+        stopped = improbable_copy(touched, size, limits)
+    sets: list[int] = []
+    for changes, rejects in compared():
+        outcome = door.put(changes, by) if stopped is None else door.plan(changes, by, stopped=stopped)
+        sets += [outcome.set_id] if outcome.set_id is not None else []
+        yield outcome, rejects
+    if sets and stopped is not None and door.mode != PLAN:
+        raise ChangesError(_how_to_go_on(stopped, sets))
+
+
+def _how_to_go_on(stopped: str, sets: Sequence[int]) -> str:
+    first, *others = sets
+    more = f", and so with {', '.join(map(str, others))}" if others else ""
+    return (
+        f"The copy of the line items in REDCap is not brought level: {stopped} Nothing was written. Look at it "
+        f'(`rcbill changes show {first}`); when it is right, `rcbill changes apply {first} --why "..."`{more}, or raise '
+        "[improbable_mirror] in the settings and run this again."
+    )

@@ -31,6 +31,7 @@ from tests.integration.changes.site import (
     OWNERSHIP,
     ROWS,
     WHOLE,
+    Row,
     by_hand,
     changed,
     held,
@@ -61,6 +62,24 @@ class TestClosed:
 
     def test_redcap_is_not_even_connected_to(self, ledger: Ledger) -> None:
         assert Door(ledger, mode="plan", url=None).put(to(AFTER, target=WHOLE), BY).counts == {"planned": 4}
+
+    def test_the_same_of_another_day_is_not_recorded_again(self, ledger: Ledger) -> None:
+        door = Door(ledger, mode="plan", url=None)
+
+        def put(day: int, after: list[Row], job: str = ORIGIN.job) -> int | None:
+            origin = replace(ORIGIN, job=job, as_of=NOW + timedelta(days=day))
+            return door.put(to(after, target=WHOLE, origin=origin), BY).set_id
+
+        assert [put(day, AFTER) for day in (0, 1, 2)] == [1, 1, 1]
+        assert put(3, AFTER[1:]) == 2
+        assert put(4, changed({"id": 1, "billable": 8})) == 3
+        assert put(5, AFTER, job="another_job") == 4
+
+    def test_what_was_written_once_is_planned_anew(self, ledger: Ledger, redcap: Engine) -> None:
+        Door(ledger, mode="apply", url=url_of(redcap)).put(to(AFTER, target=WHOLE), BY)
+        later = to(AFTER, target=WHOLE, origin=replace(ORIGIN, as_of=NOW + timedelta(days=1)))
+        outcome = Door(ledger, mode="plan", url=None).put(later, BY)
+        assert (outcome.set_id, outcome.counts) == (2, {"planned": 4})
 
     def test_nothing_goes_through_by_number_either(self, ledger: Ledger, redcap: Engine) -> None:
         door = Door(ledger, mode="plan", url=url_of(redcap))
@@ -139,6 +158,8 @@ class TestOpen:
     def test_who_and_why_are_asked_for(self) -> None:
         with pytest.raises(ChangesError, match="say who and why"):
             By("run", NOW, "", "why")
+        with pytest.raises(ChangesError, match="191 characters at most"):
+            By("run", NOW, "x" * 192, "why")
 
 
 class TestReverting:

@@ -217,9 +217,59 @@ class TestLevel:
         bring(small, mirror, limits=limits)  # an empty table may be filled
         for line_item_id in ids[:3]:
             send(small, line_item_id)
-        with pytest.raises(ChangesError, match="touch 3 of the 4 rows of invoice_line_item"):
+        with pytest.raises(
+            ChangesError, match=r"3 of the 4 rows of invoice_line_item would be changed \(75%\): over 1 "
+        ):
             bring(small, mirror, day=6, limits=limits)
         assert {row["status"] for row in rows(mirror)} == {"draft"}
+
+    def test_the_whole_run_is_measured_before_its_first_batch_is_written(
+        self, small: Ledger, mirror: RedcapMirror
+    ) -> None:
+        ids = bill(small, 7)
+        limits = ChangeLimits(rows=4, share=Decimal("0.5"))
+        bring(small, mirror, limits=limits, batch=2)
+        for line_item_id in ids[:5]:
+            send(small, line_item_id)
+        with pytest.raises(ChangesError, match=r"5 of the 7 rows .* \(71%\): over 4 rows and 50% of the table") as told:
+            bring(small, mirror, day=6, limits=limits, batch=2)
+        assert {row["status"] for row in rows(mirror)} == {"draft"}
+        door = Door(small, mode="apply", url=mirror.url.render_as_string(hide_password=False))
+        waiting = door.store.sets().query("attempts == 0")["id"].sort_values().tolist()
+        assert len(waiting) == 3
+        first, *others = waiting
+        assert f"`rcbill changes apply {first} --why" in str(told.value)
+        assert f"and so with {others[0]}, {others[1]}, or raise [improbable_mirror]" in str(told.value)
+        for number in waiting:
+            door.apply(number, BY)
+        assert [row["status"] for row in rows(mirror)] == ["sent"] * 5 + ["draft"] * 2
+        assert {outcome.set_id for outcome in bring(small, mirror, day=7, limits=limits, batch=2)} == {None}
+
+    def test_asked_again_what_is_stopped_is_not_recorded_again(self, small: Ledger, mirror: RedcapMirror) -> None:
+        ids = bill(small, 4)
+        bring(small, mirror)
+        for line_item_id in ids:
+            send(small, line_item_id)
+        for day in (6, 7, 8):
+            with pytest.raises(ChangesError, match="rcbill changes apply 2 "):
+                bring(small, mirror, day=day, limits=ChangeLimits(rows=1, share=Decimal("0.5")))
+
+    def test_a_first_fill_goes_through_however_many_batches_it_takes(self, small: Ledger, mirror: RedcapMirror) -> None:
+        bill(small, 7)
+        limits = ChangeLimits(rows=0, share=Decimal(0))
+        assert sum(outcome.counts["applied"] for outcome in bring(small, mirror, limits=limits, batch=2)) == 7
+
+    def test_a_plan_of_each_day_is_kept_once(self, small: Ledger, mirror: RedcapMirror) -> None:
+        ids = bill(small, 5)
+        days = [
+            [outcome.set_id for outcome in bring(small, mirror, day=day, mode="plan", batch=2)] for day in (5, 6, 7)
+        ]
+        assert days == [[1, 2, 3]] * 3
+        send(small, ids[0])
+        changed = [outcome.set_id for outcome in bring(small, mirror, day=8, mode="plan", batch=2)]
+        assert changed == [4, 2, 3], "what differs is a plan of its own"
+        # The door is opened: what waits stands in nobody's way.
+        assert [outcome.counts for outcome in bring(small, mirror, day=9, batch=5)] == [{"applied": 5}]
 
     def test_a_table_of_the_peers_keeps_its_kinds(self, small: Ledger, redcap_url: str) -> None:
         """Every number a DOUBLE, no key; an item of the peer's own stays as it is."""

@@ -11,8 +11,16 @@ import pandas as pd
 import pytest
 
 from rcbill_assets.changes.change_set import Origin
-from rcbill_assets.changes.mirror import MirrorColumn, known_columns, level, mirror_ddl, wanted_rows
+from rcbill_assets.changes.mirror import (
+    MirrorColumn,
+    improbable_copy,
+    known_columns,
+    level,
+    mirror_ddl,
+    wanted_rows,
+)
 from rcbill_assets.errors import SourceError
+from rcbill_assets.policy import Policy
 from rcbill_assets.schemas.billing import REJECTS
 
 ZONE = ZoneInfo("America/New_York")
@@ -115,3 +123,27 @@ def test_the_statement_names_every_column_once() -> None:
     assert ddl.startswith("CREATE TABLE invoice_line_item (\n    id BIGINT NOT NULL PRIMARY KEY,\n")
     for line in ("status VARCHAR(16)", "amount_due DECIMAL(14, 2)", "created DATETIME"):
         assert ddl.count(line) == 1
+
+
+@pytest.mark.parametrize(
+    ("touched", "size", "stops"),
+    [
+        ({"insert": 100_000}, 0, False),
+        ({"insert": 90_000}, 10_000, False),
+        ({"update": 2_000}, 2_000, False),
+        ({"update": 2_001}, 5_000, False),
+        ({"update": 2_501}, 5_000, True),
+        ({"update": 1_000, "delete": 1_501, "insert": 7}, 5_000, True),
+        ({"update": 60_000}, 100_000, True),
+    ],
+)
+def test_what_a_site_that_chose_nothing_is_stopped_by(touched: dict[str, int], size: int, *, stops: bool) -> None:
+    assert (improbable_copy(touched, size, Policy().improbable_mirror) is not None) is stops
+
+
+def test_the_stop_names_number_and_share() -> None:
+    says = improbable_copy({"update": 2_400, "delete": 101, "insert": 7}, 5_000, Policy().improbable_mirror)
+    assert says == (
+        "2,501 of the 5,000 rows of invoice_line_item would be changed (50%), besides 7 that are put in: over 2,000 "
+        "rows and 50% of the table."
+    )
