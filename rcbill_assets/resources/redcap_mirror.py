@@ -174,6 +174,6 @@ def _how_to_go_on(stopped: str, sets: Sequence[int]) -> str:
     more = f", and so with {', '.join(map(str, others))}" if others else ""
     return (
         f"The copy of the line items in REDCap is not brought level: {stopped} Nothing was written. Look at it "
-        f'(`rcbill changes show {first}`); when it is right, `rcbill changes apply {first} --why "..."`{more}, or raise '
-        "[improbable_mirror] in the settings and run this again."
+        f'(`rcbill changes show {first}`); when it is right, `rcbill changes apply {first} --why "..."`{more}, or '
+        "raise [improbable_mirror] in the settings and run this again."
     )
