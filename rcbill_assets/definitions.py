@@ -55,7 +55,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
         ],
         sensors=[
             fiscal_file_received_sensor(receive_payments, site),
-            ledger_changed_sensor(report_receivables, [monthly_billing, receive_payments]),
+            ledger_changed_sensor(report_receivables, [monthly_billing, receive_payments, *adhoc_jobs.JOBS]),
             run_failed_sensor(site),
         ],
         executor=in_process_executor,

@@ -6,11 +6,12 @@ Asked by the assets, by the sensor and by the command, so that each does the sam
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from rcbill_assets.errors import SourceError
+from rcbill_assets.errors import SourceError, UnreachableError
 from rcbill_assets.files import write_whole
 from rcbill_assets.invoicing.publishers.reply_xlsx import reply_xlsx
 from rcbill_assets.ledger.fiscal import Effect, Incoming, contradicts_itself, waits_for_approval
@@ -26,15 +27,27 @@ Lookup = Callable[[Asked], Known]
 
 
 def archive_waiting(site: Site, file: Waiting) -> str:
-    """Copy a file of the inbox into the archive; return its SHA-256."""
-    return site.storage.archive(file.name, lambda into: site.fiscal_inbox.copy(file, into))
+    """Copy a file of the inbox into the archive; return its SHA-256.
+
+    UnreachableError when it was written to meanwhile: half a file is never kept.
+    """
+    inbox, most = site.fiscal_inbox, site.policy.fiscal_file.limits.content_bytes + 1
+
+    def copy(into: Path) -> str:
+        sha256 = inbox.copy(file, into, most)
+        if not inbox.still_the_same(file) or into.stat().st_size != min(file.size, most):
+            raise UnreachableError(f"{file.name} was written to while it was copied: it is taken once it is still.")
+        return sha256
+
+    return site.storage.archive(file.name, copy)
 
 
 def archive_local(site: Site, path: Path) -> str:
     """Copy a file of this machine into the archive; return its SHA-256."""
     try:
         with path.open("rb") as source:
-            return site.storage.archive(path.name, lambda into: copy_whole(source, into))
+            most = site.policy.fiscal_file.limits.content_bytes + 1
+            return site.storage.archive(path.name, lambda into: copy_whole(source, into, most))
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the name and who may read it.") from None
 
@@ -48,6 +61,11 @@ def read_archived(site: Site, sha256: str) -> File:
     with path.open("rb") as source:
         # One more than may be, so that more is refused without being read.
         content = source.read(fiscal.limits.content_bytes + 1)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise SourceError(
+            f"{path} is not what was received: bring it back from a backup, or take {path.parent} away and put the "
+            "file into the fiscal inbox again."
+        )
     site.read_last = File(sha256, path.name, receive(path.name, content, fiscal))
     return site.read_last
 
@@ -62,7 +80,7 @@ def effect_of(site: Site, file: File, lookup: Lookup, as_of: datetime) -> Effect
 
 def why_not_applied(site: Site, sha256: str, as_of: datetime) -> str | None:
     """Return why a file is not applied, or waits for a person; None when nothing speaks against it."""
-    if site.fiscal_files.stored(sha256) is not None:
+    if site.fiscal_files.applied(sha256):
         return None
     file = read_archived(site, sha256)
     if file.received.refusal:
@@ -78,7 +96,7 @@ def why_not_applied(site: Site, sha256: str, as_of: datetime) -> str | None:
 def reply_of(site: Site, file: File, found: Reconciliation, as_of: datetime) -> tuple[str, bytes, Message]:
     """Return the name and content of the reply file, and the mail that takes it to the fiscal team."""
     answered = reply_rows(file.received.original, found.dispositions)
-    name = f"reply-{Path(file.name).stem[:60]}-{file.sha256[:8]}.xlsx"
+    name = f"reply-{Path(file.name).stem[:150]}-{file.sha256[:8]}.xlsx"
     content = reply_xlsx(answered, title=f"Reply to {file.name}", as_of=as_of)
     attachment = Attachment(name, XLSX, content)
     message = reply_message(file.name, file.sha256, found, attachment, as_of, site.policy, site.templates)

@@ -23,7 +23,7 @@ from dagster import (
 )
 
 from rcbill_assets.assets.describe import about, column_schema, preview
-from rcbill_assets.assets.run import OWNER, RECEIVE_PAYMENTS, as_of_of, readable
+from rcbill_assets.assets.run import OWNER, RECEIVE_PAYMENTS, SHOWN_TAG, as_of_of, readable
 from rcbill_assets.mirroring import mirrored
 from rcbill_assets.receiving import apply, effect_of, preview_reply, read_archived, write_reply
 from rcbill_assets.resources.clock import AsOf
@@ -95,11 +95,11 @@ def dispositions_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
         with readable():
             at = as_of_of(context, as_of)
             sha256 = context.partition_key
-            if (stored := site.fiscal_files.stored(sha256)) is not None:
+            if site.fiscal_files.applied(sha256):
                 frame = conform(
                     site.fiscal_files.rows(sha256).astype({"for_person": int, "is_total": int}), DISPOSITIONS
                 )
-                return Output(frame, metadata=about(frame, before=f"{stored.outcome} already; nothing is done again"))
+                return Output(frame, metadata=about(frame, before="applied already; nothing is done again"))
             file = read_archived(site, sha256)
             if file.received.refusal:
                 nothing = empty(DISPOSITIONS)
@@ -144,9 +144,10 @@ def applied_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
             at = as_of_of(context, as_of)
             sha256 = context.partition_key
             more: dict[str, Any] = {"file": site.storage.fiscal_file(sha256).name, "rows": len(dispositions)}
-            if site.fiscal_files.stored(sha256) is not None:
+            if site.fiscal_files.applied(sha256):
                 more["applied"] = "before; not again"
             elif not site.hands_off:
+                context.instance.add_run_tags(context.run.run_id, {SHOWN_TAG: site.policy.doors.handoff})
                 nothing = empty(ITEM_STATES)
                 return Output(nothing, metadata=about(nothing, applied="no: the hand-off's door is closed"))
             else:

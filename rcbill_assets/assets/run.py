@@ -18,6 +18,8 @@ REPORT_RECEIVABLES = "report_receivables"
 MIRROR_LINE_ITEMS = "mirror_line_items"
 # On a run: the name of its file, and the mode of the hand-off's door that it was asked for in.
 FILE_TAG, MODE_TAG = "rcbill/file", "rcbill/mode"
+# Set by a run that has shown a file's effect while the door was closed, with that mode of the door.
+SHOWN_TAG = "rcbill/shown"
 # Set on a run that stopped since a person has to look first; it is not tried again before somebody has.
 WAITS_TAG = "rcbill/waits_for"
 APPROVAL = "approval"

@@ -66,6 +66,7 @@ class Stored:
     outcome: str
     refusal: str | None
     as_of: datetime
+    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,22 @@ class FiscalFiles:
         """Return a file that the ledger has applied or refused; None when it has not."""
         return self.ledger.read(lambda connection: _stored(connection, sha256))
 
-    def finished(self, hashes: Iterable[str]) -> set[str]:
-        """Return which of the content hashes the ledger has."""
+    def applied(self, sha256: str) -> bool:
+        """Whether the ledger has applied a file; one that was refused may be read again."""
+        stored = self.stored(sha256)
+        return stored is not None and stored.outcome == APPLIED
+
+    def finished(self, hashes: Iterable[str]) -> dict[str, datetime]:
+        """Return which of the content hashes the ledger has, applied or refused, and since when."""
         asked = sorted(set(hashes))
 
-        def find(connection: Connection) -> set[str]:
-            column = t.fiscal_files.c.sha256
-            return {
-                found
-                for some in _chunks(asked)
-                for found in connection.scalars(sa.select(column).where(column.in_(some)))
-            }
+        def find(connection: Connection) -> dict[str, datetime]:
+            f = t.fiscal_files.c
+            found: dict[str, datetime] = {}
+            for some in _chunks(asked):
+                query = sa.select(f.sha256, f.received_at).where(f.sha256.in_(some)).order_by(f.id)
+                found |= {row[0]: row[1] for row in connection.execute(query)}
+            return found
 
         return self.ledger.read(find)
 
@@ -193,7 +199,8 @@ class FiscalFiles:
         """
 
         def whole(connection: Connection) -> bool:
-            if _stored(connection, incoming.sha256) is not None:
+            before = _stored(connection, incoming.sha256)
+            if before is not None and before.outcome == APPLIED:
                 return False
             effect = decide(lambda asked: known(connection, asked))
             if effect.failures:
@@ -301,8 +308,13 @@ def _chunks(keys: list[Any]) -> Iterator[list[Any]]:
 
 def _stored(connection: Connection, sha256: str) -> Stored | None:
     f = t.fiscal_files
-    row = connection.execute(sa.select(f).where(f.c.sha256 == sha256)).first()
-    return None if row is None else Stored(row.id, row.sha256, row.file_name, row.outcome, row.refusal, row.as_of)
+    # What was refused and applied later is applied.
+    row = connection.execute(sa.select(f).where(f.c.sha256 == sha256).order_by(f.c.outcome).limit(1)).first()
+    return (
+        None
+        if row is None
+        else Stored(row.id, row.sha256, row.file_name, row.outcome, row.refusal, row.as_of, row.received_at)
+    )
 
 
 def _approved_by(connection: Connection, sha256: str, effect: Effect) -> str | None:

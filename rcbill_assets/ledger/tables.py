@@ -375,11 +375,12 @@ outbox_attachments = _table(
 )
 
 # The fiscal team's files (DOMAIN.md section 7, "In"). A file is its content: under whatever name it comes again, it is
-# the same row. Who inserts the row applies the file, in the same transaction.
+# the same row. Who inserts the row applies the file, in the same transaction. One that was refused may be read again
+# when a person asks for it (the settings were mended), and is applied then.
 fiscal_files = _table(
     "fiscal_files",
     sa.Column("id", Id, primary_key=True, autoincrement=True),
-    sa.Column("sha256", sa.String(64), nullable=False, unique=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("file_name", sa.String(191), nullable=False),
     sa.Column("outcome", sa.String(16), nullable=False),
     # Why a file was refused whole; nothing of it was applied then.
@@ -392,6 +393,7 @@ fiscal_files = _table(
     sa.Column("as_of", UtcDateTime, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.UniqueConstraint("sha256", "outcome", name="uq_fiscal_files_content"),
     _one_of("outcome", ("applied", "refused")),
     sa.CheckConstraint("(outcome = 'refused') = (refusal IS NOT NULL)", name="refused_with_a_sentence"),
 )

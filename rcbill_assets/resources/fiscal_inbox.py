@@ -7,6 +7,7 @@ file is copied into the archive (`storage.py`), and worked on from there.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -40,14 +41,6 @@ class Waiting:
         """What changes when the file does."""
         return f"{self.size}@{self.modified}"
 
-    def written_before(self, moment: datetime) -> bool:
-        """Whether it was last written before the moment; no when its place does not tell."""
-        try:
-            modified = datetime.fromisoformat(self.modified)
-        except ValueError:
-            return False
-        return modified < moment
-
 
 class FiscalInbox:
     """The folder, by its URL."""
@@ -64,8 +57,8 @@ class FiscalInbox:
     @property
     def shown(self) -> str:
         """The folder as it may be shown: without a user's password in it."""
-        head, at, tail = self._url.rpartition("@")
-        return f"{head.split('://')[0]}://...@{tail}" if at and "://" in head else self._url
+        head, at, tail = self._url.partition("?")[0].rpartition("@")
+        return f"{head.split('://')[0]}://...@{tail}" if at and "://" in head else tail
 
     def waiting(self) -> list[Waiting]:
         """Return the fiscal team's files in the folder, by name; none when the folder is not there yet."""
@@ -83,26 +76,32 @@ class FiscalInbox:
         return sorted((file for file in files if self._fiscal.matches(file.name)), key=lambda file: file.name)
 
     def still_the_same(self, file: Waiting) -> bool:
-        """Whether a file is as it was when it was listed."""
+        """Whether a file is still as it was when it was listed."""
         return any(now.path == file.path and now.stamp == file.stamp for now in self.waiting())
 
-    def copy(self, file: Waiting, into: Path) -> str:
-        """Copy a file's content, piece by piece, to a path that is not there yet; return its SHA-256."""
+    def copy(self, file: Waiting, into: Path, most: int) -> str:
+        """Copy a file's content (no more than `most` bytes) to a path that is not there yet; return its SHA-256."""
         filesystem, _ = self._place
-        with _readable(self.shown), filesystem.open(file.path, "rb") as source:
-            return copy_whole(source, into)
+        with _readable(f"{self.shown}, {file.name}"), filesystem.open(file.path, "rb") as source:
+            return copy_whole(source, into, most)
 
 
-def copy_whole(source: Any, into: Path) -> str:
-    """Copy an open file to a path, whole or not at all; return the SHA-256 of what was copied."""
+def copy_whole(source: Any, into: Path, most: int) -> str:
+    """Copy an open file to a path, piece by piece, whole or not at all; return the SHA-256 of what was copied.
+
+    Of a file larger than `most` only so much is copied as shows that it is larger.
+    """
     into.parent.mkdir(parents=True, exist_ok=True)
     temporary = into.with_name(f".{into.name[:50]}.{uuid.uuid4().hex}")
     digest = hashlib.sha256()
     try:
         with temporary.open("wb") as target:
-            while chunk := source.read(_CHUNK):
+            while most > 0 and (chunk := source.read(min(_CHUNK, most))):
                 digest.update(chunk)
                 target.write(chunk)
+                most -= len(chunk)
+            target.flush()
+            os.fsync(target.fileno())
         shutil.move(temporary, into)
     finally:
         temporary.unlink(missing_ok=True)

@@ -79,6 +79,11 @@ class Storage:
             )
         return found[0]
 
+    def fiscal_names(self) -> dict[str, str]:
+        """Return content hash -> name of every archived file of the fiscal team's."""
+        found = sorted(self.fiscal_files.glob("*/*")) if self.fiscal_files.is_dir() else []
+        return {path.parent.name: path.name for path in found if not path.parent.name.startswith(".")}
+
     def archive(self, name: str, copy: Callable[[Path], str]) -> str:
         """Keep a file by its content, unless it is kept already; return its SHA-256.
 
@@ -216,7 +221,7 @@ def _file_name(name: str) -> str:
     """Return a name that any file system takes, with its ending."""
     plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in name.strip()).lstrip(".")
     stem, dot, ending = plain.rpartition(".")
-    return f"{(stem if dot else plain)[:100] or 'file'}{dot}{ending[:10] if dot else ''}"
+    return f"{(stem if dot else plain)[:150] or 'file'}{dot}{ending[:10] if dot else ''}"
 
 
 def _manifest(text: bytes, folder: Path) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """The fiscal inbox is watched: each new content becomes a partition and one run of receive_payments.
 
 A file counts as new by its content, never by its name. It is left alone while it is being written; it is done with when
-the ledger has it (or, while the hand-off's door is closed, when a run has shown its effect). A run that failed is asked
-for again a few times, ever later; after that a person decides.
+the ledger has it and its run has ended well (or, while the hand-off's door is closed, when a run has shown its effect).
+A run that has not ended well is asked for again a few times, ever later; after that a person decides.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from dagster import (
     DagsterInstance,
     DagsterRunStatus,
     DefaultSensorStatus,
+    RunRecord,
     RunRequest,
     RunsFilter,
     SensorDefinition,
@@ -26,7 +27,7 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets.run import APPROVAL, FILE_TAG, MODE_TAG, RECEIVE_PAYMENTS, WAITS_TAG
+from rcbill_assets.assets.run import APPROVAL, FILE_TAG, MODE_TAG, RECEIVE_PAYMENTS, SHOWN_TAG, WAITS_TAG
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.receiving import archive_waiting
@@ -35,9 +36,12 @@ from rcbill_assets.resources.site import Site
 
 # A file that nobody writes to for so long is whole.
 STILL = timedelta(seconds=5)
+# Files that are copied in one look, so that a look ends; the others have the next.
+AT_ONCE = 50
+# What the ledger has for so long is done with, whatever became of its runs: what they left undone is made good daily.
+SETTLED = timedelta(days=2)
 TRIES = 4
 _WAITS = (timedelta(minutes=2), timedelta(minutes=15), timedelta(hours=2))
-_ENDED_BADLY = (DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 
 
 @dataclass(frozen=True)
@@ -81,31 +85,32 @@ def look(
     says: list[str] = []
     waiting = site.fiscal_inbox.waiting()
     moving = _moving(site, waiting, before, wait)
+    taken = 0
     for file in waiting:
         seen = before.get(file.path)
         if file.path in moving:
-            now[file.path] = Seen(file.stamp)
             says.append(f"{file.name} is still being written.")
-        elif seen is not None and seen.stamp == file.stamp and seen.sha256:
+        elif seen is not None and seen.stamp == file.stamp:
             now[file.path] = seen
-        else:
-            now[file.path] = Seen(file.stamp, archive_waiting(site, file))
-    open_hashes = {seen.sha256 for seen in now.values() if seen.sha256 and seen.done != mode}
-    finished = site.fiscal_files.finished(open_hashes)
+        elif taken < AT_ONCE:
+            taken += 1
+            try:
+                now[file.path] = Seen(file.stamp, archive_waiting(site, file))
+            except RcbillError as error:
+                # It harms only itself; the others are taken.
+                says.append(str(error))
+    open_files = {path: seen for path, seen in now.items() if seen.done != mode}
+    finished = site.fiscal_files.finished(seen.sha256 for seen in open_files.values())
     requests: dict[str, RunRequest] = {}
-    for path, seen in now.items():
-        if not seen.sha256 or seen.done == mode:
-            continue
-        if seen.sha256 in finished:
-            now[path] = Seen(seen.stamp, seen.sha256, mode)
-            continue
+    for path, seen in open_files.items():
         name = path.rpartition("/")[2]
-        request, says_of_it, shown = _ask(instance, site, seen.sha256, name, mode)
-        if shown:
+        asked = _ask(instance, site, seen.sha256, name, finished.get(seen.sha256))
+        if isinstance(asked, RunRequest):
+            requests[seen.sha256] = asked
+        elif asked:
+            says.append(asked)
+        else:
             now[path] = Seen(seen.stamp, seen.sha256, mode)
-        if request is not None:
-            requests[seen.sha256] = request
-        says += [says_of_it] if says_of_it else []
     return SensorResult(
         run_requests=list(requests.values()),
         skip_reason=None if requests else SkipReason(" ".join(says) or "Nothing new in the fiscal inbox."),
@@ -115,39 +120,58 @@ def look(
 
 
 def _moving(site: Site, waiting: list[Waiting], before: dict[str, Seen], wait: Callable[[float], None]) -> set[str]:
-    """Return the files that somebody may still be writing to: those that change between two looks."""
-    known = {path: seen.stamp for path, seen in before.items()}
-    fresh = [file for file in waiting if known.get(file.path) != file.stamp]
-    if any(not file.written_before(site.clock.now() - STILL) for file in fresh):
-        wait(STILL.total_seconds())
-    then = {file.path: file.stamp for file in site.fiscal_inbox.waiting()} if fresh else {}
+    """Return the files that somebody may still be writing to: those that change between two looks.
+
+    The looks are apart by our own clock: another machine's, which says when a file was written, may be wrong.
+    """
+    fresh = [file for file in waiting if file.path not in before or before[file.path].stamp != file.stamp]
+    if not fresh:
+        return set()
+    wait(STILL.total_seconds())
+    then = {file.path: file.stamp for file in site.fiscal_inbox.waiting()}
     return {file.path for file in fresh if then.get(file.path) != file.stamp}
 
 
 def _ask(
-    instance: DagsterInstance, site: Site, sha256: str, name: str, mode: str
-) -> tuple[RunRequest | None, str, bool]:
-    """Return the run to ask for, or why none is asked for, and whether a run has shown the file in this mode."""
+    instance: DagsterInstance, site: Site, sha256: str, name: str, finished_at: datetime | None
+) -> RunRequest | str | None:
+    """Return the run to ask for, or why none is asked for now; None when the file is done with.
+
+    It is when the ledger has it and a run of it has ended well, with its reply and its copies; while the hand-off's
+    door is closed, when a run has shown it behind that door.
+    """
+    if finished_at is not None and finished_at < site.clock.now() - SETTLED:
+        return None
+    mode = site.policy.doors.handoff
     records = instance.get_run_records(
-        RunsFilter(job_name=RECEIVE_PAYMENTS, tags={"dagster/partition": sha256, MODE_TAG: mode}), limit=50
+        RunsFilter(job_name=RECEIVE_PAYMENTS, tags={"dagster/partition": sha256}), limit=50
     )
-    if any(record.dagster_run.status == DagsterRunStatus.SUCCESS for record in records):
-        return None, "", True
-    failed = [record for record in records if record.dagster_run.status in _ENDED_BADLY]
-    if len(failed) < len(records):
-        return None, f"{name} is being received.", False
-    ended = datetime.fromtimestamp(max((record.end_time or 0.0 for record in failed), default=0.0), UTC)
+    good = [record for record in records if record.dagster_run.status == DagsterRunStatus.SUCCESS]
+    shown = any(record.dagster_run.tags.get(SHOWN_TAG) == mode for record in good)
+    if shown or (good and finished_at is not None):
+        return None
+    tried = [record for record in records if record.dagster_run.tags.get(MODE_TAG) == mode]
+    why_not = _why_not_now(site, sha256, records, len(tried))
+    if why_not is not None:
+        return f"{name} {why_not}"
+    tags = {FILE_TAG: name, MODE_TAG: mode}
+    return RunRequest(run_key=f"{sha256}:{mode}:{len(tried)}", partition_key=sha256, tags=tags)
+
+
+def _why_not_now(site: Site, sha256: str, records: Sequence[RunRecord], tries: int) -> str | None:
+    """Return why no run of a file is asked for now, to be read after its name; None when one is."""
+    if any(not record.dagster_run.is_finished for record in records):
+        return "is being received."
+    ended = datetime.fromtimestamp(max((record.end_time or 0.0 for record in records), default=0.0), UTC)
     newest = max(records, key=lambda record: record.create_timestamp, default=None)
     if newest is not None and newest.dagster_run.tags.get(WAITS_TAG) == APPROVAL:
         approved_at = site.fiscal_files.approved_at(sha256)
-        if approved_at is None or approved_at < ended:
-            return None, f"{name} waits for an approval: see its run.", False
-    elif len(failed) >= TRIES:
-        return None, f"{name} has failed {TRIES} times: see its runs, then re-execute one, or send it again.", False
-    elif failed and site.clock.now() < (again_at := ended + _WAITS[len(failed) - 1]):
-        return None, f"{name} has failed, and is tried again at {again_at:%H:%M} UTC.", False
-    tags = {FILE_TAG: name, MODE_TAG: mode}
-    return RunRequest(run_key=f"{sha256}:{mode}:{len(failed)}", partition_key=sha256, tags=tags), "", False
+        return "waits for an approval: see its run." if approved_at is None or approved_at < ended else None
+    if tries >= TRIES:
+        return f"has failed {TRIES} times: see its runs, mend that, then re-execute one."
+    if tries and site.clock.now() < (again_at := ended + _WAITS[tries - 1]):
+        return f"has not ended well, and is tried again at {again_at:%H:%M} UTC."
+    return None
 
 
 def _parse(cursor: str | None) -> dict[str, Seen]:

@@ -12,7 +12,9 @@ from dagster import DagsterRunStatus
 
 from rcbill_assets.assets.run import FILE_TAG, MODE_TAG
 from rcbill_assets.definitions import build_definitions
+from rcbill_assets.errors import UnreachableError
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.resources.fiscal_inbox import FiscalInbox, Waiting
 from rcbill_assets.resources.site import Site
 from rcbill_assets.sensors.fiscal_file_received import look
 from tests.pipeline.conftest import MakeHouse
@@ -192,6 +194,104 @@ class TestTheSensor:
         watched = Watched(billed)
         assert watched.tick() == []
         assert watched.said == "Nothing new in the fiscal inbox."
+
+    def test_a_file_that_changes_while_it_is_copied_is_left_for_the_next_look(
+        self, billed: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = put(billed, b"half of it")
+        copy = FiscalInbox.copy
+
+        def torn(inbox: FiscalInbox, *how: Any) -> str:
+            sha256 = copy(inbox, *how)
+            path.write_bytes(book_of(rows_of(billed.lines())))
+            return sha256
+
+        watched = Watched(billed)
+        with monkeypatch.context() as patched:
+            patched.setattr(FiscalInbox, "copy", torn)
+            assert watched.tick() == []
+        assert "was written to while it was copied" in watched.said
+        assert watched.run() == [[]]
+        assert set(billed.lines()["status"]) == {"paid"}
+        assert billed.rows(t.fiscal_files)["outcome"].to_list() == ["applied"]
+
+    def test_one_file_that_cannot_be_read_does_not_keep_the_others_away(
+        self, billed: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(billed, b"locked", "a locked CTSIT.xlsx")
+        put(billed, book_of(rows_of(billed.lines())))
+        copy = FiscalInbox.copy
+
+        def locked(inbox: FiscalInbox, file: Waiting, *how: Any) -> str:
+            if file.name.startswith("a locked"):
+                raise UnreachableError("a locked CTSIT.xlsx cannot be read")
+            return copy(inbox, file, *how)
+
+        monkeypatch.setattr(FiscalInbox, "copy", locked)
+        watched = Watched(billed)
+        assert watched.run() == [[]]
+        assert set(billed.lines()["status"]) == {"paid"}
+        assert watched.tick() == []
+        assert "cannot be read" in watched.said
+
+    def test_a_run_that_applied_a_file_and_then_failed_is_asked_for_again(
+        self, billed: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        put(billed, book_of(rows_of(billed.lines())))
+        watched = Watched(billed)
+        # Dagster says by its own clock when a run has ended.
+        monkeypatch.setattr(Fixed, "now", lambda _: datetime.now(UTC))
+
+        def broken(*_: Any, **__: Any) -> None:
+            raise RuntimeError("the lights went out")
+
+        with monkeypatch.context() as patched:
+            patched.setattr("rcbill_assets.assets.payments.mirrored", broken)
+            ((reason, *_),) = watched.run()
+        assert "the lights went out" in reason
+        assert set(billed.lines()["status"]) == {"paid"}
+        assert watched.tick() == []
+        assert "is tried again at" in watched.said
+        monkeypatch.setattr(Fixed, "now", lambda _: datetime.now(UTC) + timedelta(hours=1))
+        assert watched.run() == [[]]
+        assert watched.run() == []
+        assert len(billed.mails("reply")) == 1
+
+    def test_a_run_that_met_a_closed_door_has_not_applied_the_file(self, make_house: MakeHouse) -> None:
+        house = make_house()
+        house.billed()
+        put(house, book_of(rows_of(house.lines())))
+        watched = Watched(house)
+        (request,) = watched.tick()
+        house.choose(doors={"handoff": "preview"})
+        assert watched.receive(request.partition_key, request.tags) == []
+        assert house.rows(t.fiscal_files).empty
+        house.choose(doors={"handoff": "send"})
+        assert watched.tick() == []
+        assert "is tried again at" in watched.said
+
+    def test_an_archived_file_that_was_changed_is_not_applied(self, billed: House) -> None:
+        put(billed, book_of(rows_of(billed.lines().head(1))))
+        watched = Watched(billed)
+        (request,) = watched.tick()
+        archived = billed.site.storage.fiscal_file(request.partition_key)
+        archived.write_bytes(book_of(rows_of(billed.lines())))
+        (reason,) = watched.receive(request.partition_key, request.tags)
+        assert "is not what was received" in reason
+        assert set(billed.lines()["status"]) == {"sent"}
+
+    def test_what_was_refused_is_read_again_when_a_person_asks(self, billed: House) -> None:
+        headings = [name if name != "Invoice #" else "Rechnung" for name in HEADINGS]
+        rows = [{**row, "Rechnung": row["Invoice #"]} for row in rows_of(billed.lines())]
+        put(billed, book_of(rows, headings))
+        watched = Watched(billed)
+        (request,) = watched.tick()
+        assert watched.receive(request.partition_key, request.tags) == []
+        assert billed.rows(t.fiscal_files)["outcome"].to_list() == ["refused"]
+        billed.choose(fiscal_file={"headings": {"invoice_number": ["Rechnung"]}})
+        assert watched.run() == []
+        assert watched.receive(request.partition_key) == []
+        assert set(billed.lines()["status"]) == {"paid"}
 
     def test_a_run_that_failed_is_asked_for_again_later_and_not_for_ever(self, billed: House) -> None:
         put(billed, book_of(rows_of(billed.lines())))

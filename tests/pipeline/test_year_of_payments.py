@@ -39,7 +39,7 @@ def receive(house: House, deliveries: list[Delivery]) -> list[str]:
     site, ends = house.site, []
     for delivery in deliveries:
         content = BytesIO(delivery.content)
-        sha256 = site.storage.archive(delivery.name, partial(copy_whole, content))
+        sha256 = site.storage.archive(delivery.name, partial(copy_whole, content, most=10**8))
         did = apply(site, read_archived(site, sha256), datetime.combine(delivery.on, time(12), UTC), "test")
         stored = site.fiscal_files.stored(sha256)
         ends.append((stored.outcome if stored else "") if did else "nothing")

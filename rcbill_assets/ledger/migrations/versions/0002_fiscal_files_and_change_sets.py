@@ -74,7 +74,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("outcome IN ('applied', 'refused')", name=op.f("ck_fiscal_files_outcome_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fiscal_files")),
-        sa.UniqueConstraint("sha256", name=op.f("uq_fiscal_files_sha256")),
+        sa.UniqueConstraint("sha256", "outcome", name="uq_fiscal_files_content"),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
