@@ -172,16 +172,16 @@ def _payments(site: ReplaySite) -> pd.DataFrame:
         known = FiscalFiles(ledger).known(keys_of(received.rows))
     found = reconcile(received.rows, known, fiscal=fiscal, as_of=site.as_of, zone=site.policy.zone)
     rows = found.dispositions
-    before = known.items.set_index("id")["status"]
-    after = found.events.set_index("line_item_id")["status"]
-    item = rows["line_item_id"]
+    before = known.items.set_index("id")["status"].to_dict()
+    after = {**before, **found.events.set_index("line_item_id")["status"].to_dict()}
+    item = rows["line_item_id"].astype(object)
     booked = found.payments.set_index("row_number")["amount"]
     return pd.DataFrame(
         {
             **{name: rows[name] for name in ("row_number", "billing_id", "fiscal_year", "month_invoiced")},
             **{name: rows[name] for name in ("amount_due", "amount_paid", "disposition", "why", "for_person")},
-            "status_before": item.map(before),
-            "status_after": item.map(after).fillna(item.map(before)),
+            "status_before": item.map(before).astype("string"),
+            "status_after": item.map(after).astype("string"),
             "recorded": rows["row_number"].map(booked),
         }
     )

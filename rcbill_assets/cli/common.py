@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import getpass
+import os
+import sys
 from datetime import datetime
+from pathlib import Path
 
 import pandas as pd
 import typer
 
 from rcbill_assets.calendar import BillingMonth, parse_instant
 from rcbill_assets.resources.site import Site
-from rcbill_assets.settings import load_settings
+from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, Settings, load_settings
+
+DEMO_CONFIG = Path("var") / "demo" / "rcbill.toml"
+
+
+def site_settings() -> Settings:
+    """Return the settings that apply here; the demo's where there is a demo and no rcbill.toml, which is said."""
+    if CONFIG_VARIABLE not in os.environ and not Path(DEFAULT_CONFIG).is_file() and DEMO_CONFIG.is_file():
+        os.environ[CONFIG_VARIABLE] = str(DEMO_CONFIG.absolute())
+        print(f"(the demo's site: {DEMO_CONFIG})", file=sys.stderr)
+    return load_settings()
 
 
 def the_site() -> Site:
-    """Return the site whose settings the environment names, with a ledger of this version."""
-    site = Site(load_settings())
+    """Return the site of the settings, with a ledger of this version."""
+    site = Site(site_settings())
     site.ledger.require_newest()
     return site
 

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import typer
 
 from rcbill_assets.calendar import BillingMonth, last_finished_month
+from rcbill_assets.cli.common import DEMO_CONFIG
 from rcbill_assets.cli.payments import print_rows, run_file, run_report
-from rcbill_assets.cli.run import DEMO_CONFIG, prepare_dagster_home, print_summary, run_month, shortened
+from rcbill_assets.cli.run import prepare_dagster_home, print_summary, run_month, shortened
 from rcbill_assets.demo.fiscal_team import payment_file
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site

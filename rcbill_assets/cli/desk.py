@@ -45,6 +45,8 @@ def prices_add(
     starts_on: Annotated[str, typer.Argument(help="First day on which it holds, 2026-10-01.")],
     why: Why,
     who: Who = None,
+    *,
+    backdate: Annotated[bool, typer.Option("--backdate", help="Let it hold from a day that has passed.")] = False,
 ) -> None:
     """Add a price that holds from a day on. Lines billed already keep theirs."""
     try:
@@ -52,6 +54,12 @@ def prices_add(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     site = the_site()
+    today = site.clock.now().astimezone(site.policy.zone).date()
+    if day < today and not backdate:
+        raise LedgerError(
+            f"{day.isoformat()} has passed, and a price cannot be taken back: what is billed from now on would cost "
+            f"{amount:,.2f}. When that is meant, say --backdate."
+        )
     seeded = Desk(site.ledger).add_price(
         service, day, Decimal(amount), who=who_is_it(who), why=why, now=site.clock.now()
     )

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import typer
 
+from rcbill_assets.cli.common import site_settings
 from rcbill_assets.errors import LedgerError, RcbillError, SettingsError
 from rcbill_assets.resources.mailer import SmtpServer
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.redcap import SOURCES, Source
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.registry import REGISTRY
-from rcbill_assets.settings import load_settings
 
 
 def doctor() -> None:
     """Look whether this site can run: settings, files, REDCap's tables, the ledger, prices, mail. Changes nothing."""
-    settings = load_settings()
+    settings = site_settings()
     site = Site(settings)
     print(f"settings       {settings.source or 'none: defaults, every door closed'}")
     looks: dict[str, Callable[[], str]] = {

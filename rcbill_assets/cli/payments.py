@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from rcbill_assets.cli.common import instant_argument, show, the_site, who_is_it
-from rcbill_assets.errors import LedgerError
+from rcbill_assets.errors import LedgerError, SourceError
 from rcbill_assets.ledger.fiscal import contradicts_itself
 from rcbill_assets.receiving import archive_local, effect_of, read_archived
 from rcbill_assets.resources.site import Site
@@ -29,10 +30,15 @@ def receive(
 ) -> None:
     """Take a file: compare it with the ledger, apply it, reply. The same content is applied once, under any name."""
     site = the_site()
+    if not site.policy.fiscal_file.matches(file.name):
+        raise SourceError(
+            f"{file.name} is not called as the fiscal team's files are ({site.policy.fiscal_file.file_name}, .xlsx or "
+            ".xls), and they would be answered: rename it when it is one, or mend [fiscal_file] file_name."
+        )
     at = instant_argument(as_of) if as_of else None
     sha256 = archive_local(site, file)
     before = site.fiscal_files.stored(sha256)
-    if before is not None:
+    if before is not None and before.refusal is None:
         print(f"{file.name} was {before.outcome} before, as {before.file_name}; nothing is done again.")
         print_rows(site, sha256)
         return
@@ -112,9 +118,16 @@ def files() -> None:
     show(site_overview(the_site()))
 
 
-def site_overview(site: Site) -> Any:
-    """Return the files that came, as they are shown."""
+def site_overview(site: Site) -> pd.DataFrame:
+    """Return the files that came, as they are shown; those that wait for somebody, or have failed, first."""
     frame = site.fiscal_files.overview()
+    waiting = {
+        sha256: name for sha256, name in site.storage.fiscal_names().items() if sha256 not in set(frame["sha256"])
+    }
+    open_ones = pd.DataFrame(
+        {"file_name": waiting.values(), "outcome": "not applied", "sha256": waiting.keys()}, dtype="string"
+    )
+    frame = pd.concat([open_ones.reindex(columns=frame.columns), frame.astype(object)], ignore_index=True)
     return frame.assign(sha256=frame["sha256"].astype("string").str.slice(0, 12))
 
 
@@ -127,8 +140,8 @@ def approve(
     """Approve what a stopped file would do now, and apply it."""
     site = the_site()
     sha256 = _hash_of(site, file)
-    if site.fiscal_files.stored(sha256) is not None:
-        raise LedgerError(f"{file} was applied or refused before: there is nothing to approve.")
+    if site.fiscal_files.applied(sha256):
+        raise LedgerError(f"{file} was applied before: there is nothing to approve.")
     read = read_archived(site, sha256)
     if read.received.refusal:
         raise LedgerError(f"{read.name} cannot be approved: {read.received.refusal}")
@@ -155,8 +168,8 @@ def _hash_of(site: Site, text: str) -> str:
     path = Path(text)
     if path.is_file():
         return archive_local(site, path)
-    archive = site.storage.fiscal_files
-    found = [folder.name for folder in archive.glob(f"{text}*")] if archive.is_dir() and text.isalnum() else []
+    names = site.storage.fiscal_names()
+    found = [sha256 for sha256, name in names.items() if name == text or (len(text) >= 6 and sha256.startswith(text))]
     if len(found) != 1:
         raise LedgerError(f"{text!r} names {len(found)} files of the archive: give the file, or more of its hash.")
     return found[0]

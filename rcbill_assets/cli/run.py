@@ -12,14 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from rcbill_assets.calendar import BillingMonth, last_finished_month
-from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site
+from rcbill_assets.cli.common import instant_argument, month_argument, show, site_settings, the_site
 from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.resources.clock import SystemClock
 from rcbill_assets.resources.site import Site
 from rcbill_assets.resources.storage import PLAN
-from rcbill_assets.settings import CONFIG_VARIABLE, DEFAULT_CONFIG, load_settings
 
-DEMO_CONFIG = Path("var") / "demo" / "rcbill.toml"
 DAGSTER_HOME = "DAGSTER_HOME"
 # Telemetry and the sign-up box are off: nothing of a site leaves it.
 DAGSTER_YAML = "telemetry:\n  enabled: false\nnux:\n  enabled: false\n"
@@ -39,9 +37,7 @@ def dev(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Open the Dagster UI on this site (the demo's, when there is a demo and no rcbill.toml)."""
-    if CONFIG_VARIABLE not in os.environ and not Path(DEFAULT_CONFIG).is_file() and DEMO_CONFIG.is_file():
-        os.environ[CONFIG_VARIABLE] = str(DEMO_CONFIG.absolute())
-    settings = load_settings()
+    settings = site_settings()
     prepare_dagster_home(settings.home)
     print(f"Open http://{'localhost' if host == '127.0.0.1' else host}:{port} (site: {settings.source or 'defaults'})")
     sys.stdout.flush()
@@ -133,7 +129,8 @@ def _print_handed_over(site: Site, facts: Mapping[str, Any]) -> None:
         print(f"  mail: {facts['messages_accepted']} sent, see {where}")
     else:
         print("  mail: nothing new to send")
-    if facts["owed"] and not facts["billed"] and facts["mode"] == "send":
+    idle = not facts.get("messages_accepted") and facts.get("handoff") == "nothing to hand off"
+    if facts["owed"] and not facts["billed"] and facts["mode"] == "send" and idle:
         print("  Not done again: nothing was billed, handed off or mailed a second time.")
 
 

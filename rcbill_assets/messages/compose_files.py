@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+import pandas as pd
 
 from rcbill_assets.messages.compose import to_fiscal_team
 from rcbill_assets.messages.message import Attachment, Message
 from rcbill_assets.messages.render import Templates
 from rcbill_assets.policy import Policy
 from rcbill_assets.rules.payments import Reconciliation
+
+# Rows that the mail itself lists; the attached file has them all.
+LISTED = 20
+
+
+def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    plain = frame.astype(object)
+    rows = plain.where(plain.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def reply_message(
@@ -29,6 +41,7 @@ def reply_message(
         reply_name=reply.file_name,
         rows=len(rows),
         to_look_at=int(rows["for_person"].sum()),
+        looks=_plain(rows[rows["for_person"] == 1].head(LISTED)),
         totals=totals.to_dict("records"),
     )
     return to_fiscal_team("reply", sha256[:32], (subject, body), as_of, policy, (reply,))

@@ -2,12 +2,15 @@
 
 from dagster import DefaultSensorStatus, RunFailureSensorContext, SensorDefinition, run_failure_sensor
 
+from rcbill_assets.adhoc_jobs import JOBS
 from rcbill_assets.assets.run import FILE_TAG
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.messages.compose import run_failed_message
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.run_reasons import why_it_failed
 from rcbill_assets.resources.site import Site
+
+BY_HAND = {job.name for job in JOBS}
 
 
 def run_failed_sensor(site: Site) -> SensorDefinition:
@@ -20,6 +23,9 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
     )
     def run_failed(context: RunFailureSensorContext) -> None:
         run = context.dagster_run
+        if run.job_name in BY_HAND:
+            # Who filled in the form sees what was wrong with it, and nothing was done.
+            return
         now = site.clock.now()
         message = run_failed_message(
             run.run_id,

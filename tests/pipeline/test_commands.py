@@ -93,11 +93,16 @@ def test_an_exemption_is_made_listed_and_ended(house: House, command: Command) -
 
 
 def test_a_price_holds_from_its_day_on(house: House, command: Command) -> None:
-    unknown = command("prices", "add", "9", "140.00", "2024-10-31", "--why", "the board", fails=True)
+    unknown = command("prices", "add", "9", "140.00", "2024-10-31", "--why", "the board", "--backdate", fails=True)
     assert "There is no service 9; there is 1." in unknown.err
-    command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board")
+    past = command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board", fails=True)
+    assert "--backdate" in past.sentence
+    command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board", "--backdate")
     assert "140.00" in command("prices", "list").out
-    assert "choose another day" in command("prices", "add", "1", "150", "2024-10-31", "--why", "x", fails=True).err
+    assert (
+        "choose another day"
+        in command("prices", "add", "1", "150", "2024-10-31", "--why", "x", "--backdate", fails=True).err
+    )
     command("prices", "add", "1", "1.23456", "2024-11-30", "--why", "x", fails=True)
     bill(command)
     assert {str(price) for price in house.lines()["price"]} == {"140.0000"}

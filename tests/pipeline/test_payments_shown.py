@@ -159,18 +159,19 @@ class TestReplay:
         path.write_bytes(book_of([*rows_of(lines.head(2)), *rows_of(lines.iloc[2:3], **{"Amount Due": 99.0})]))
         before = tells(house)
         site = house.site
-        replayed = replay(
-            "payments",
-            ReplaySite(
-                site.settings.redcap_url, house.ledger_url, site.policy,
-                pd.Timestamp(AS_OF).to_pydatetime(), {"file": str(path)},
-            ),
-        )  # fmt: skip
+        at = pd.Timestamp(AS_OF).to_pydatetime()
+        asked = ReplaySite(site.settings.redcap_url, house.ledger_url, site.policy, at, {"file": str(path)})
+        replayed = replay("payments", asked)
         assert replayed["disposition"].to_list() == ["applied", "applied", "amount differs"]
         assert replayed["status_before"].to_list() == ["sent"] * 3
         assert replayed["status_after"].to_list() == ["paid", "paid", "sent"]
         assert replayed["recorded"].to_list()[:2] == [FEE, FEE]
         assert tells(house) == before
+        # None of the rows moves its item, and one names none.
+        path.write_bytes(book_of([*rows_of(lines.head(1), **{"Amount Due": 99.0}), {"Other System Billing ID": "X"}]))
+        replayed = replay("payments", asked)
+        assert replayed["disposition"].to_list() == ["amount differs", "foreign"]
+        assert replayed["status_after"].fillna("").to_list() == ["sent", ""]
 
 
 class TestTheCommands:
@@ -214,6 +215,7 @@ class TestTheCommands:
         assert stopped.status == 1
         assert "is improbable" in stopped.out
         assert set(house.lines()["status"]) == {"sent"}
+        assert "not applied" in command("payments", "list").out
         hint = next(word for word in stopped.out.split() if len(word) == 12 and word.isalnum())
         approved = command("payments", "approve", hint, "--why", "the site closes")
         assert approved.status == 0, approved.out + approved.err
@@ -228,8 +230,10 @@ class TestTheCommands:
         assert said.status == 1
         assert "is not an Excel workbook" in said.out
         assert "Traceback" not in said.out + said.err
-        missing = command("payments", "receive", str(house.home / "none.xlsx"))
+        missing = command("payments", "receive", str(house.home / "CTSIT none.xlsx"))
         assert "cannot be read" in missing.sentence
+        (house.home / "notes.xlsx").write_bytes(b"mine")
+        assert "is not called as" in command("payments", "receive", "notes.xlsx").sentence
 
     def test_change_sets_are_listed_shown_and_taken_back(self, house: House, command: Callable[..., Said]) -> None:
         house.redcap(house.site.mirror.ddl())

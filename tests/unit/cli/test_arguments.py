@@ -111,7 +111,7 @@ class TestMain:
             error.args = ("cannot reach mysql://u:geheim@h/d",)
             raise error
 
-        monkeypatch.setattr("rcbill_assets.cli.doctor.load_settings", fail)
+        monkeypatch.setattr("rcbill_assets.cli.doctor.site_settings", fail)
         assert self.run(monkeypatch, "doctor") == 1
         assert capsys.readouterr().err == "rcbill: cannot reach mysql://u:***@h/d\n"
 
