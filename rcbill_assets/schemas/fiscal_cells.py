@@ -23,7 +23,9 @@ TOO_MUCH = Decimal(10) ** 10
 EXCEL_DAY_0 = date(1899, 12, 30)
 LAST_DAY = date(2100, 1, 1)
 _ZERO_AS_DAY = ("0", "0.0", "00:00:00")
-_NO = ("no", "n", "false", "f")
+# What people write where there is nothing to write.
+_NO = ("no", "n", "false", "f", "none", "nil", "n/a", "n.a.", "na", "not applicable")
+_DASHES = re.compile(r"[-\u2010-\u2015\u2212]+")
 # Errors of formulas that somebody has pasted as values; a reply gives them back like that too.
 _ERRORS = ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!")
 
@@ -238,17 +240,21 @@ def read_month(cell: Cell) -> str | None:
 
 
 def read_set(cell: Cell) -> bool:
-    """Return whether something is set and not zero; a written `no` is not."""
+    """Return whether something is set and not zero; a written `no`, `n/a` or `-` is not."""
     if is_blank(cell):
         return False
     _refuse_the_odd(cell)
     if isinstance(cell, str):
-        text = (_visible(cell) or "").lower()
-        return bool(text) and text not in _NO and re.fullmatch(r"[0.]+", text) is None
+        text = _visible(cell) or ""
+        return bool(text) and not _says_nothing(text)
     return bool(cell)
 
 
+def _says_nothing(text: str) -> bool:
+    return text.lower() in _NO or bool(_DASHES.fullmatch(text) or re.fullmatch(r"[0.]+", text))
+
+
 def read_reason(cell: Cell) -> str | None:
-    """Return a reason as text; zero is what a formula makes of an empty cell, and is none."""
+    """Return a reason as text; zero, what a formula makes of an empty cell, and `no`, `n/a` or `-` are none."""
     text = read_text(cell, longest=500)
-    return None if text is not None and re.fullmatch(r"[0.]+", text) else text
+    return None if text is not None and _says_nothing(text) else text

@@ -74,7 +74,8 @@ def plain_rows(draw: st.DrawFn) -> list[list[dict[str, Any]]]:
         if kind == "invoiced":
             told = [row(id_, **facts)]
         elif kind == "canceled":
-            told = [row(id_, **facts, do_not_bill=1, do_not_bill_reason=draw(maybe(["24", "27", "45", "duplicate invoice", "99", None])))]
+            reason = draw(maybe(["24", "27", "45", "duplicate invoice", "99", None]))
+            told = [row(id_, **facts, do_not_bill=1, do_not_bill_reason=reason)]
         elif kind == "paid":
             told = [row(id_, **facts, paid_on=draw(days), je_number="JE", amount_paid=None)]
         elif kind == "parts":

@@ -176,6 +176,17 @@ def test_a_reason_is_text_and_zero_is_none() -> None:
     assert read == ["27", "27 - left", None, None, None, "24"]
 
 
+@pytest.mark.parametrize("cell", ["N/A", "n/a", "none", "None ", "-", " - ", "--", "\u2013", "no", "NA", False])
+def test_what_people_write_for_nothing_neither_cancels_nor_is_a_reason(cell: Cell) -> None:
+    assert read_reason(cell) is None
+    assert read_set(cell) is False
+
+
+def test_a_reason_may_begin_like_nothing() -> None:
+    told = ["no longer here", "N/A - see 24", "none of ours", "-24"]
+    assert [read_reason(cell) for cell in told] == told
+
+
 @given(st.none() | st.text() | st.floats() | st.integers() | st.booleans() | st.dates() | st.datetimes())
 def test_any_cell_is_read_or_told_apart_as_an_error_and_can_be_shown(cell: Cell) -> None:
     shown(cell)
