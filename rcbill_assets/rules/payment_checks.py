@@ -14,6 +14,8 @@ from rcbill_assets.money import ZERO
 from rcbill_assets.rules.payment_rows import cents, money
 from rcbill_assets.rules.payments import Reconciliation
 from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, FOREIGN, INVALID, UNKNOWN, FiscalFormat, Unreadable
+from rcbill_assets.schemas.fiscal_intake import Received
+from rcbill_assets.schemas.intake import QUOTED
 from rcbill_assets.statuses import ALLOWED_MOVES, CANCELED
 
 DISPOSITION, WHY = REPLY_HEADINGS = ("Disposition", "Why")
@@ -91,6 +93,22 @@ def improbable(reconciliation: Reconciliation, items: pd.DataFrame, fiscal: Fisc
     if spoken_of >= limits.at_least_rows and over > Decimal(str(limits.over)) * booked:
         found.append(f"The file pays {over} more than is open, of {booked}; more than {limits.over:.0%} is improbable.")
     return found
+
+
+def odd_columns(received: Received, fiscal: FiscalFormat) -> list[str]:
+    """Return what a person looks at before a file is applied: days of payments where no column says how much was paid.
+
+    Each such row would be paid in full. That may be meant; a renamed heading makes parts of it as well.
+    """
+    rows = received.rows
+    pays = rows["paid_on"].notna() & rows["is_total"].ne(1)
+    if "amount_paid" not in received.missing or not pays.any():
+        return []
+    unknown = [name for name in received.unknown_headings if name not in REPLY_HEADINGS]
+    named = ", ".join(repr(name[:QUOTED]) for name in unknown[:10]) or "none"
+    lacking, day = fiscal.shown("amount_paid"), fiscal.shown("paid_on")
+    counts = f"each row with a {day} ({pays.sum()}) counts as paid in full"
+    return [f"The file has no column {lacking}: {counts}; unknown headings: {named}."]
 
 
 def _over(reconciliation: Reconciliation, items: pd.DataFrame) -> Decimal:

@@ -6,6 +6,7 @@ structure, in a sentence for a person; a cell that cannot be read makes its row 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -32,7 +33,8 @@ from rcbill_assets.schemas.intake import empty
 # Above the headings a title, a date and a few empty lines may stand.
 HEADINGS_WITHIN = 50
 LONGEST = {"billing_id": 191, "study_id": 64}
-_TOTAL = ("total", "grand total", "sum", "subtotal", "sub total", "sub-total")
+_TOTAL = re.compile(r"(?:(?:grand|sub)[ -]?)?totals?|sums?")
+_BEGINS_WITH_TOTAL = re.compile(r"(?:(?:(?:grand|sub)[ -]?)?totals?|sums?)(?![-\w])")
 
 Reader = Callable[[Cell], Any]
 
@@ -41,12 +43,16 @@ class Received(NamedTuple):
     """A file's rows (schema RECEIVED_ROWS), or the sentence that refuses it.
 
     `original` has the cells of the same rows as they were, under the headings as they were: what the reply gives back.
+    `missing` are our names of columns that the sheet lacks and need not have, `unknown_headings` those of its headings
+    that are none of ours.
     """
 
     rows: pd.DataFrame
     refusal: str | None
     original: pd.DataFrame
     sheet: str = ""
+    missing: tuple[str, ...] = ()
+    unknown_headings: tuple[str, ...] = ()
 
 
 class _Heading(NamedTuple):
@@ -166,7 +172,15 @@ def _rows_below(heading: _Heading, fiscal: FiscalFormat) -> Received:
             for name, column in RECEIVED_ROWS.columns.items()
         }
     )  # fmt: skip
-    return Received(frame, None, _original(sheet.rows[heading.row], columns, numbers), sheet.name)
+    original = _original(sheet.rows[heading.row], columns, numbers)
+    missing = tuple(name for name in fiscal.headings if name not in heading.columns)
+    ours = set(heading.columns.values())
+    unknown = [name for at, name in enumerate(original.columns) if at not in ours and _has_something(original[name])]
+    return Received(frame, None, original, sheet.name, missing, tuple(unknown))
+
+
+def _has_something(cells: pd.Series) -> bool:
+    return not all(map(is_blank, cells))
 
 
 def _read(cells: list[Cell], reader: Reader, heading: str, problems: dict[int, list[str]]) -> list[Any]:
@@ -200,12 +214,19 @@ def _billing_ids(columns: list[list[Cell]], fiscal: FiscalFormat) -> tuple[list[
 
 
 def _are_totals(values: dict[str, list[Any]], rows: list[Sequence[Cell]]) -> list[bool]:
-    """Whether each row has sums of others: its first word says so, or it has amounts and names no item at all."""
+    """Whether each row has sums of others: a first cell or an id that says so, or amounts that name no item at all.
+
+    What only begins like a sum ("Total FY27") is none when the row names an item by an id.
+    """
     naming = ("billing_id", "fiscal_year", "month_invoiced", "invoice_number", "study_id", "je_number", "paid_on")
     totals = []
     for at, cells in enumerate(rows):
         first = next((cell for cell in cells if not is_blank(cell)), None)
-        says_so = isinstance(first, str) and first.strip().rstrip(":").lower() in _TOTAL
+        words = " ".join(first.lower().split()).rstrip(": ") if isinstance(first, str) else ""
+        id_ = (values["billing_id"][at] or "").lower()
+        id_says_so = _BEGINS_WITH_TOTAL.match(id_) is not None
+        says_so = _TOTAL.fullmatch(words) is not None or id_says_so
+        says_so |= not id_ and _BEGINS_WITH_TOTAL.match(words) is not None
         amounts = values["amount_due"][at] is not None or values["amount_paid"][at] is not None
         names_none = all(values[name][at] is None for name in naming)
         totals.append(says_so or (amounts and names_none and values["id_problem"][at] is None))

@@ -11,8 +11,9 @@ import pytest
 
 from rcbill_assets.invoicing.publishers.reply_xlsx import reply_xlsx
 from rcbill_assets.resources.fiscal_file import receive
-from rcbill_assets.rules.payment_checks import failures, improbable, reply_rows
+from rcbill_assets.rules.payment_checks import failures, improbable, odd_columns, reply_rows
 from rcbill_assets.schemas.fiscal import FiscalFormat, Improbable, Unreadable
+from rcbill_assets.schemas.fiscal_intake import refused
 from tests.unit.rules.ledger_fold import AS_OF, FISCAL, Book, file_of, item, paid, row
 from tests.unit.workbooks import HEADINGS, line, xlsx
 
@@ -70,6 +71,23 @@ def test_what_a_person_looks_at_before_it_is_applied(make: Any, does: str) -> No
     book, file = many(3, make)
     loose = FiscalFormat(improbable=Improbable(over=0.2))
     assert improbable(book.reconcile(file), book.items, loose) == []
+
+
+def test_days_of_payments_without_a_column_of_amounts_are_looked_at_by_a_person() -> None:
+    """They still mean paid in full; but a renamed heading would make that of every part."""
+    renamed = [*("Payment" if name == "Amt Paid" else name for name in HEADINGS), "Disposition"]
+    paid_rows = [[*line(amt_paid=50.0, date_of_pmt="2026-10-02"), "short"], [*line(amt_paid=50.0), "applied"]]
+    received = receive("CTSIT.xlsx", xlsx([renamed, *paid_rows]), FISCAL)
+    counts = "each row with a Date of Pmt (1) counts as paid in full"
+    (said,) = odd_columns(received, FISCAL)
+    assert said == f"The file has no column Amt Paid: {counts}; unknown headings: 'Payment'."
+    change = Book.of(item(7554, id=1)).reconcile(received.rows)
+    assert list(change.payments["amount"]) == [D("130.00")]
+    nothing_paid = receive("CTSIT.xlsx", xlsx([renamed, paid_rows[1]]), FISCAL)
+    assert odd_columns(nothing_paid, FISCAL) == []
+    synonym = ["Amount Paid" if name == "Payment" else name for name in renamed]
+    assert odd_columns(receive("CTSIT.xlsx", xlsx([synonym, *paid_rows]), FISCAL), FISCAL) == []
+    assert odd_columns(refused("No."), FISCAL) == []
 
 
 def test_a_correction_of_a_few_rows_may_cancel_all_of_them() -> None:

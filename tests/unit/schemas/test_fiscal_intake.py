@@ -110,13 +110,35 @@ def test_titles_above_the_headings_and_empty_rows_are_no_rows_and_numbers_are_th
     assert list(received.original.index) == [5, 7]
 
 
-@pytest.mark.parametrize("first", ["Total", "Grand Total:", "sum"])
+@pytest.mark.parametrize(
+    "first", ["Total", "Grand Total:", "sum", "Totals", "TOTAL FY27", "Grand  Totals:", "Sub-total"]
+)
 def test_a_row_of_sums_is_told_apart(first: str) -> None:
     total: list[Cell] = [None] * len(HEADINGS)
     total[HEADINGS.index("Amount Due")] = 260.0
     named = [first, *total[1:]]
     received = rows(line(), line(), total, named)
     assert list(received.rows["is_total"]) == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("id_", ["Total", "TOTAL FY27", "Totals 2026-2027", "Grand Total"])
+def test_a_row_whose_id_is_a_word_for_sums_is_one(id_: str) -> None:
+    received = rows(line(), line(other_system_billing_id=id_, ctsi_study_id="0042"))
+    assert list(received.rows["is_total"]) == [0, 1]
+
+
+def test_an_item_is_no_sum_however_its_first_cell_begins() -> None:
+    studies = [line(ctsi_study_id=study) for study in ("Total Body 7", "Totally")]
+    told = [*studies, *(line(other_system_billing_id=id_) for id_ in ("TOTALLY-1", "TOTAL-1"))]
+    assert list(rows(*told).rows["is_total"]) == [0, 0, 0, 0]
+
+
+def test_columns_that_are_not_ours_or_are_not_there_are_named() -> None:
+    assert (rows(line()).missing, rows(line()).unknown_headings) == ((), ())
+    headings = (*("Payment" if name == "Amt Paid" else name for name in HEADINGS), "Remark", None, "Empty")
+    received = rows([*line(amt_paid=50.0), "see mail", 7], headings=headings)
+    assert received.missing == ("amount_paid",)
+    assert received.unknown_headings == ("Payment", "Remark", "Column 23")
 
 
 def test_a_bad_cell_makes_only_its_row_invalid() -> None:
