@@ -22,6 +22,7 @@ from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.files import write_whole
 from rcbill_assets.ledger.peer_import import adopt, read_peer
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.money import ZERO
 from rcbill_assets.receiving import archive_local
 from rcbill_assets.resources.clock import SystemClock
 from rcbill_assets.resources.redcap_mirror import RedcapMirror
@@ -104,7 +105,8 @@ def _receive_a_file(site: Site, month: BillingMonth) -> None:
     after = site.ledger.line_item_states(month=month)
     for status, count in Counter(map(str, after["status"])).most_common():
         print(f"  {month.label} {status:<16}{count:>8,} line items")
-    print(f"  still open{'':<18}{sum(after['open'], start=0):>8,.2f}")
+    owed = sum((value for value in after["open"] if value > 0), start=ZERO)
+    print(f"  still owed{'':<18}{owed:>8,.2f}")
     print(f"  Put the next file into {shortened(inbox)} while `make dev` runs, and watch.")
 
 

@@ -60,9 +60,16 @@ def _age(days: pd.Series) -> pd.Series:
 def _summed(items: pd.DataFrame, by: pd.Series) -> pd.DataFrame:
     """Return counts and sums of the items of each key."""
     amounts = {name: cents(items["amount" if name == "billed" else name]) for name in _MONEY}
-    frame = pd.DataFrame({"key": by, "items": 1, "items_open": sure(amounts["open"].ne(0)).astype(int), **amounts})
+    owed, too_much = _owed(amounts["open"])
+    sides = {"items_owed": owed.gt(0).astype(int), "owed": owed, "credit_balance": too_much}
+    frame = pd.DataFrame({"key": by, "items": 1, **amounts, **sides})
     sums = frame.groupby("key", as_index=False, dropna=False).sum()
-    return sums.assign(**{name: money(sums[name]) for name in _MONEY})
+    return sums.assign(**{name: money(sums[name]) for name in (*_MONEY, "owed", "credit_balance")})
+
+
+def _owed(open_cents: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return what is owed, and what was paid beyond it: one payer's surplus pays nobody else's debt."""
+    return open_cents.clip(lower=0), (-open_cents).clip(lower=0)
 
 
 def status_by_project(items: pd.DataFrame) -> pd.DataFrame:
@@ -80,29 +87,31 @@ def status_by_owner(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def status_by_month(items: pd.DataFrame) -> pd.DataFrame:
-    """Return a row per billing month."""
+    """Return a row per billing month, the newest first."""
     items = conform(items, BALANCES)
-    sums = _summed(items, items["billing_month"])
-    return conform(sums.rename(columns={"key": "billing_month"}), STATUS_BY_MONTH)
+    sums = _summed(items, items["billing_month"]).rename(columns={"key": "billing_month"})
+    return conform(sums.sort_values("billing_month", ascending=False), STATUS_BY_MONTH).reset_index(drop=True)
 
 
 def receivables_by_age(items: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     """Return what is open of items that were sent, by service and age; ages without anything open stand there too."""
     items = conform(items, BALANCES)
-    asked = cents(items["open"])
+    owed, too_much = _owed(cents(items["open"]))
     frame = pd.DataFrame(
         {
             "service_code": items["service_code"],
             "age": _age(_days_since(items["sent_at"], as_of)),
-            "items": 1,
-            "open": asked,
+            "items": owed.gt(0).astype(int),
+            "owed": owed,
+            "credit_balance": too_much,
         }
     )
-    frame = frame[sure(asked.ne(0)) & frame["age"].notna()]
+    frame = frame[sure(owed.ne(0) | too_much.ne(0)) & frame["age"].notna()]
     codes = sorted(frame["service_code"].unique())
     every = pd.MultiIndex.from_product([codes, AGE_NAMES], names=["service_code", "age"])
     sums = frame.groupby(["service_code", "age"]).sum().reindex(every, fill_value=0).reset_index()
-    return conform(sums.assign(open=money(sums["open"])), RECEIVABLES_BY_AGE)
+    sums = sums.assign(owed=money(sums["owed"]), credit_balance=money(sums["credit_balance"]))
+    return conform(sums, RECEIVABLES_BY_AGE)
 
 
 def sent_and_not_invoiced(items: pd.DataFrame, as_of: datetime, *, after_days: int = 60) -> pd.DataFrame:
@@ -135,6 +144,6 @@ def out_of_balance(items: pd.DataFrame) -> list[str]:
     ]
 
 
-def total_open(receivables: pd.DataFrame) -> Decimal:
-    """Return the sum of what is open."""
-    return sum(receivables["open"], ZERO)
+def total_owed(receivables: pd.DataFrame) -> Decimal:
+    """Return the sum of what is owed."""
+    return sum(receivables["owed"], ZERO)

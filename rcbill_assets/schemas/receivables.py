@@ -8,11 +8,13 @@ from rcbill_assets.schemas.columns import decimal, flag, instant, text, whole
 
 _STATUS_COUNTS = {
     "items": whole("Line items", unit="lines"),
-    "items_open": whole("Line items with something open", unit="lines"),
+    "items_owed": whole("Line items that somebody still owes", unit="lines"),
     "billed": decimal("What was billed", unit="currency"),
     "paid": decimal("What was paid", unit="currency"),
     "credited": decimal("What is no longer asked for", unit="currency"),
-    "open": decimal("What is still asked for", unit="currency"),
+    "open": decimal("Billed - paid - credited: owed less the credit balance", unit="currency"),
+    "owed": decimal("What is still to be paid, item by item", unit="currency"),
+    "credit_balance": decimal("What was paid beyond what is asked for: overpaid, or reversed since", unit="currency"),
 }
 
 STATUS_BY_ITEM = pa.DataFrameSchema(
@@ -61,8 +63,9 @@ RECEIVABLES_BY_AGE = pa.DataFrameSchema(
     {
         "service_code": text("Service", nullable=False),
         "age": text("Days since it was sent", nullable=False),
-        "items": whole("Line items", unit="lines"),
-        "open": decimal("What is still asked for", unit="currency"),
+        "items": whole("Line items that are owed", unit="lines"),
+        "owed": decimal("What is still to be paid", unit="currency"),
+        "credit_balance": decimal("What was paid beyond what is asked for, of items as old", unit="currency"),
     },
     name="receivables_by_age",
     unique=["service_code", "age"],

@@ -50,8 +50,8 @@ def test_ages_count_whole_days_since_sending(days: int, age: str) -> None:
     by_age = receivables.receivables_by_age(items(sent(days)), AS_OF)
     schemas.RECEIVABLES_BY_AGE.validate(by_age)
     assert list(by_age["age"]) == list(receivables.AGE_NAMES)
-    assert by_age.loc[by_age["age"] == age, "open"].to_list() == [D("130.00")]
-    assert receivables.total_open(by_age) == D("130.00")
+    assert by_age.loc[by_age["age"] == age, "owed"].to_list() == [D("130.00")]
+    assert receivables.total_owed(by_age) == D("130.00")
 
 
 def test_what_is_settled_or_was_never_sent_is_no_receivable() -> None:
@@ -60,9 +60,14 @@ def test_what_is_settled_or_was_never_sent_is_no_receivable() -> None:
     assert receivables.status_by_item(settled, AS_OF)["age"].isna().all()
 
 
-def test_what_was_paid_beyond_is_seen_as_such() -> None:
-    by_age = receivables.receivables_by_age(items({"paid": D("150.00")}), AS_OF)
-    assert receivables.total_open(by_age) == D("-20.00")
+def test_what_was_paid_beyond_pays_nobody_elses_debt() -> None:
+    some = items({"paid": D("150.00")}, {})
+    by_age = receivables.receivables_by_age(some, AS_OF)
+    assert receivables.total_owed(by_age) == D("130.00")
+    assert by_age[["items", "owed", "credit_balance"]].iloc[0].to_list() == [1, D("130.00"), D("20.00")]
+    (month,) = receivables.status_by_month(some).to_dict("records")
+    assert (month["items_owed"], month["open"]) == (1, D("110.00"))
+    assert (month["owed"], month["credit_balance"]) == (D("130.00"), D("20.00"))
 
 
 def test_sums_by_project_owner_and_month() -> None:
@@ -80,7 +85,7 @@ def test_sums_by_project_owner_and_month() -> None:
     by_project = receivables.status_by_project(some)
     schemas.STATUS_BY_PROJECT.validate(by_project)
     assert by_project.iloc[0].to_list() == [
-        "1-1", 2, 1, D("260.00"), D("30.00"), D("130.00"), D("100.00")
+        "1-1", 2, 1, D("260.00"), D("30.00"), D("130.00"), D("100.00"), D("100.00"), D("0.00")
     ]  # fmt: skip
     by_owner = receivables.status_by_owner(some)
     schemas.STATUS_BY_OWNER.validate(by_owner)
@@ -90,7 +95,7 @@ def test_sums_by_project_owner_and_month() -> None:
     by_month = receivables.status_by_month(some)
     schemas.STATUS_BY_MONTH.validate(by_month)
     assert by_month[["billing_month", "items", "open"]].to_numpy().tolist() == [
-        ["2025-10", 1, D("0.00")], ["2026-10", 3, D("360.00")]
+        ["2026-10", 3, D("360.00")], ["2025-10", 1, D("0.00")]
     ]  # fmt: skip
 
 
