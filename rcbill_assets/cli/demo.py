@@ -35,6 +35,7 @@ ZONE = ZoneInfo("America/New_York")
 CONFIG = """\
 # The demo's settings: every door is open, since nothing here is real and mail goes to files.
 time_zone = "{zone}"
+first_partition = "{first}"
 
 [places]
 home = "."
@@ -135,5 +136,6 @@ def _make(projects: int, home: Path, config: Path) -> None:
     report = adopt(ledger, read_peer(old_billing, ZONE), source="the demo's old billing system", who="demo", now=now)
     write_whole(folder / "old-billing-import.txt", report.text().encode())
     print(f"  what was imported: {home / 'old-billing-import.txt'}")
-    settings = CONFIG.format(zone=ZONE.key, month=month) + (SMALL if projects < FEW else "")
+    a_year_ago = BillingMonth(month.year - 1, month.month)
+    settings = CONFIG.format(zone=ZONE.key, month=month, first=a_year_ago) + (SMALL if projects < FEW else "")
     write_whole(config, settings.encode())

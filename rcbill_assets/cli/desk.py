@@ -6,12 +6,16 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site, who_is_it
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.desk import Desk
 from rcbill_assets.money import RATE, exact
+from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.exemptions import PROJECT
+from rcbill_assets.text import comparable
 
 prices_app = typer.Typer(help="The price list: each price holds from its day on.", no_args_is_help=True)
 exempt_app = typer.Typer(help="Who is not billed because of another contract.", no_args_is_help=True)
@@ -91,6 +95,18 @@ def exempt_add(
         now=now,
     )
     print(f"Exemption {number}: {kind} {subject}.")
+    if not _is_known(site, kind, subject):
+        print(f"REDCap knows no {kind} {subject}: when that is a slip, `rcbill exempt end {number}` and add it again.")
+
+
+def _is_known(site: Site, kind: str, subject: str) -> bool:
+    """Whether REDCap has whom an exemption names; it may still come."""
+    tables = site.redcap.tables(site.policy.zone)
+    if kind == PROJECT:
+        return subject.strip() in set(tables.projects["project_id"].astype("string"))
+    users, owners = tables.user_information, tables.project_ownership
+    columns = (users["username"], users["user_email"], owners["username"], owners["email"])
+    return any(comparable(pd.Series([subject], dtype="string")).isin(comparable(column)).any() for column in columns)
 
 
 @exempt_app.command("end")

@@ -32,11 +32,7 @@ def _tell(outcome: Outcome) -> None:
         print("Nothing was changed.")
         return
     show(outcome.items)
-    print(
-        "The fiscal team is told."
-        if outcome.told
-        else "The fiscal team is not told: the hand-off's door is closed ([doors] handoff)."
-    )
+    print(outcome.telling)
 
 
 def cancel(items: Items, why: Why, reason: Reason = None, who: Who = None) -> None:
@@ -54,7 +50,7 @@ def cancel_study(
     _tell(_desk(why, who).cancel_study(study_id, reason))
 
 
-def cancel_deleted(why: Why = "Project deleted", who: Who = None) -> None:
+def cancel_deleted(why: Why, who: Who = None) -> None:
     """Cancel the items, not yet paid, of projects that were deleted since."""
     _tell(_desk(why, who).cancel_deleted())
 
@@ -64,12 +60,22 @@ def write_off(items: Items, why: Why, who: Who = None) -> None:
     _tell(_desk(why, who).write_off(items))
 
 
+def verify(items: Items, why: Why, who: Who = None) -> None:
+    """Make paid what the fiscal team says is paid (unreconciled), when you have seen the payment."""
+    _tell(_desk(why, who).verify(items))
+
+
+def unpaid(items: Items, why: Why, who: Who = None) -> None:
+    """Make invoiced and open again what the fiscal team says is paid (unreconciled), and is not."""
+    _tell(_desk(why, who).unverify(items))
+
+
 def reassign(
+    why: Why,
     items: Annotated[
         list[str] | None,
         typer.Argument(help="Items, 1-7554@2026-10; every open item whose project changed owner by default."),
     ] = None,
-    why: Why = "PI reassigned",
     who: Who = None,
 ) -> None:
     """Let the present owners of their projects pay items that are not paid yet."""

@@ -111,6 +111,8 @@ def look(
             says.append(asked)
         else:
             now[path] = Seen(seen.stamp, seen.sha256, mode)
+            if path not in before:
+                says.append(f"{name} was received before, under this name or another: nothing is done again.")
     return SensorResult(
         run_requests=list(requests.values()),
         skip_reason=None if requests else SkipReason(" ".join(says) or "Nothing new in the fiscal inbox."),

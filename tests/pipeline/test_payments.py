@@ -102,6 +102,7 @@ class TestAFileThatSaysPaid:
         before = tells(billed)
         put(billed, content, "renamed ctsit.XLSX")
         assert watched.run() == []
+        assert "renamed ctsit.XLSX was received before" in watched.said
         assert Watched(billed).run() == []
         (stored,) = billed.rows(t.fiscal_files)["sha256"]
         assert watched.receive(stored) == []
