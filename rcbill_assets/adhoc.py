@@ -14,27 +14,29 @@ from decimal import Decimal
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, last_finished_month
-from rcbill_assets.errors import LedgerError
+from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.ledger.actions import PROJECT_DELETED, Action, Actions
 from rcbill_assets.messages.compose import items_changed_message
 from rcbill_assets.messages.message import Message
 from rcbill_assets.resources.post_office import deliver
 from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.payers import reassigned
+from rcbill_assets.rules.payers import kept, reassigned
 from rcbill_assets.rules.people import owners
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
-from rcbill_assets.statuses import CANCELED, PAID
+from rcbill_assets.statuses import CANCELED, INVOICED, PAID
 
 SHOWN = ["billing_id", "billing_month", "status", "amount", "paid", "credited", "open", "pi_email", "reason"]
+WAITS = "The fiscal team will be told: the mail waits in the outbox."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an action came to: the items it changed as they are now, what needed nothing, whether mail went out."""
+    """What an action came to: the items it changed as they are now, what needed nothing, whether the mail went out."""
 
     items: pd.DataFrame
     left: tuple[str, ...] = ()
     told: bool = False
+    telling: str = "Nothing was changed, and nobody is told."
 
 
 def parse_item(text: str) -> tuple[str, BillingMonth]:
@@ -81,6 +83,18 @@ class AdHoc:
         ids, left = self._without(self._ids(items), lambda states: states["status"] == CANCELED, "is canceled already")
         return self._did(self.actions.write_off(ids, self.action) if ids else None, left)
 
+    # Payments that a person verifies ---------------------------------------------------------------------------
+
+    def verify(self, items: Sequence[str]) -> Outcome:
+        """Make paid the unreconciled items named, whose payment this person has seen."""
+        ids, left = self._without(self._ids(items), lambda states: states["status"] == PAID, "is paid already")
+        return self._did(self.actions.verify(ids, self.action) if ids else None, left)
+
+    def unverify(self, items: Sequence[str]) -> Outcome:
+        """Return the unreconciled items named to invoiced: they are not paid after all."""
+        ids, left = self._without(self._ids(items), lambda states: states["status"] == INVOICED, "is invoiced already")
+        return self._did(self.actions.unverify(ids, self.action) if ids else None, left)
+
     # Changing who pays -------------------------------------------------------------------------------------------
 
     def reassign(self, items: Sequence[str] = ()) -> Outcome:
@@ -98,10 +112,13 @@ class AdHoc:
             states = states[states["id"].isin(wanted)]
         identifiers = self.site.ledger.service_instances().set_index("service_instance_id")["identifier"]
         states = states.assign(identifier=states["service_instance_id"].map(identifiers).astype("string"))
-        payers = reassigned(states, owners(tables.projects, tables.project_ownership, tables.user_information))
+        now = owners(tables.projects, tables.project_ownership, tables.user_information)
+        payers, stays = reassigned(states, now), kept(states, now).merge(states, on="id")
+        left = stays["billing_id"] + " of " + stays["billing_month"] + " keeps its payer: " + stays["why"] + "."
         if payers.empty:
-            return _nothing("Every item is billed to its project's present owner.")
-        return self._did(self.actions.reassign(payers, self.action))
+            all_others = "Every other item" if len(left) else "Every item"
+            return _nothing(*left, f"{all_others} is billed to its project's present owner.")
+        return self._did(self.actions.reassign(payers, self.action), tuple(left))
 
     # Disputes and holds ------------------------------------------------------------------------------------------
 
@@ -167,13 +184,26 @@ class AdHoc:
     def _did(self, items: pd.DataFrame | None, left: tuple[str, ...] = ()) -> Outcome:
         if items is None or items.empty:
             return Outcome(pd.DataFrame(columns=SHOWN), left)
-        told = self.action.notice is not None
-        if told:
-            # What cannot leave now is in the outbox, and leaves with the next run.
-            site = self.site
-            deliver(site.outbox, site.mailer, site.clock, self.source, site.outbox.waiting(handoffs=False))
-        return Outcome(items[SHOWN].reset_index(drop=True), left, told)
+        told, telling = self._told()
+        return Outcome(items[SHOWN].reset_index(drop=True), left, told, telling)
+
+    def _told(self) -> tuple[bool, str]:
+        """Send the notice, and return whether it went out, in a sentence too."""
+        if self.action.notice is None:
+            return False, "The fiscal team is not told: the hand-off's door is closed ([doors] handoff)."
+        site, own = self.site, self.actions.notice_id or 0
+        try:
+            sent = deliver(site.outbox, site.mailer, site.clock, self.source, site.outbox.waiting(handoffs=False))
+        except RcbillError as error:
+            # The action itself stands, whatever becomes of its mail.
+            return False, f"{WAITS} {error}"
+        if own in sent.refused:
+            retry = f"Mend it, and run `rcbill outbox retry {own}`."
+            return False, f"The fiscal team is not told: {sent.refused[own]} {retry}"
+        if own in sent.unavailable:
+            return False, f"{WAITS} {sent.unavailable[own]}"
+        return True, f"The fiscal team is told. {sent.incomplete.get(own, '')}".strip()
 
 
-def _nothing(says: str) -> Outcome:
-    return Outcome(pd.DataFrame(columns=SHOWN), (says,))
+def _nothing(*says: str) -> Outcome:
+    return Outcome(pd.DataFrame(columns=SHOWN), says)

@@ -87,14 +87,13 @@ def _desk(context: OpExecutionContext, site: Site, as_of: AsOf, asked: Asked) ->
 def _shown(context: OpExecutionContext, outcome: Outcome) -> Output[None]:
     for sentence in outcome.left:
         context.log.info(sentence)
-    told = "yes" if outcome.told else "no: the hand-off's door is closed, or nothing was changed"
     return Output(
         None,
         metadata={
             "items": preview(outcome.items),
             "items changed": len(outcome.items),
             "left as they were": MetadataValue.text("\n".join(outcome.left) or "none"),
-            "fiscal team told": told,
+            "fiscal team told": outcome.telling,
         },
     )
 
@@ -148,6 +147,16 @@ JOBS = [
     _job(
         "write_off_items", AskedOfItems, "Writes off invoiced items that will not be paid: canceled with reason 41.",
         lambda desk, asked: desk.write_off(asked.items),
+    ),
+    _job(
+        "verify_items", AskedOfItems,
+        "Makes paid what the fiscal team says is paid (unreconciled), when a person has seen the payment.",
+        lambda desk, asked: desk.verify(asked.items),
+    ),
+    _job(
+        "return_items_to_invoiced", AskedOfItems,
+        "Makes invoiced and open again what the fiscal team says is paid (unreconciled), and is not.",
+        lambda desk, asked: desk.unverify(asked.items),
     ),
     _job(
         "reassign_items", ToReassign, "Lets the present owners of their projects pay items that are not paid yet.",

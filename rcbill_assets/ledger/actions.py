@@ -1,4 +1,4 @@
-"""What people do to line items by hand: cancel, write off, dispute, hold, reassign, correct, decide.
+"""What people do to line items by hand: cancel, write off, verify, dispute, hold, reassign, correct, decide.
 
 Source: DOMAIN.md section 7, last paragraphs.
 
@@ -21,14 +21,22 @@ from sqlalchemy.engine import Connection
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.events import By, append_events, credit_open_amounts, states_of
+from rcbill_assets.ledger.events import (
+    LONGEST_WHO,
+    By,
+    append_events,
+    credit_open_amounts,
+    lock_items,
+    states_of,
+    take_back_payments,
+)
 from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import amount as amount_of
-from rcbill_assets.statuses import CANCELED, DRAFT, INVOICED, PAID
+from rcbill_assets.statuses import CANCELED, DRAFT, INVOICED, PAID, UNRECONCILED
 
 WRITE_OFF_REASON = "41"
 PROJECT_DELETED = "Project deleted"
@@ -56,6 +64,8 @@ class Action:
     def __post_init__(self) -> None:
         if not self.why.strip():
             raise LedgerError("An action needs a reason: say why.")
+        if len(self.who) > LONGEST_WHO:
+            raise LedgerError(f"A name has {LONGEST_WHO} characters at most: say who in fewer.")
 
 
 class Actions:
@@ -63,6 +73,8 @@ class Actions:
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
+        # The newest action's notice in the outbox; None when it told nobody, or nothing new.
+        self.notice_id: int | None = None
 
     # Finding items -----------------------------------------------------------------------------------------------
 
@@ -126,6 +138,33 @@ class Actions:
         append_events(connection, items, kind=kind, status=CANCELED, by=action.by, facts={"reason": reason})
         credit_open_amounts(connection, items, reason=reason, by=action.by)
 
+    # Payments that a person verifies ---------------------------------------------------------------------------
+
+    def verify(self, ids: list[int], action: Action) -> pd.DataFrame:
+        """Make paid what the fiscal team says is paid, when a person has seen that it is."""
+
+        def work(connection: Connection, items: pd.DataFrame) -> None:
+            self._require(items, UNRECONCILED, "verified")
+            owing = items[items["open"].where(items["amount"] >= 0, -items["open"]) > 0]
+            if not owing.empty:
+                first = owing.iloc[0]
+                raise LedgerError(
+                    f"{first['billing_id']} of {first['billing_month']} has {first['open']} open: it is not paid."
+                )
+            append_events(connection, items, kind="verified", status=PAID, by=action.by)
+
+        return self._change("verified", ids, action, work)
+
+    def unverify(self, ids: list[int], action: Action) -> pd.DataFrame:
+        """Make invoiced again what the fiscal team says is paid, and is not: its payments are taken back."""
+
+        def work(connection: Connection, items: pd.DataFrame) -> None:
+            self._require(items, UNRECONCILED, "found not paid")
+            append_events(connection, items, kind="not paid", status=INVOICED, by=action.by)
+            take_back_payments(connection, items, by=action.by)
+
+        return self._change("not paid", ids, action, work, alone=True)
+
     # Changing who pays -------------------------------------------------------------------------------------------
 
     def reassign(self, payers: pd.DataFrame, action: Action) -> pd.DataFrame:
@@ -141,7 +180,8 @@ class Actions:
                     raise LedgerError(
                         f"{item['billing_id']} of {item['billing_month']} is {item['status']}: its payer stays."
                     )
-                new = {name: None if pd.isna(value) else str(value) for name, value in facts.loc[item["id"]].items()}
+                # Blank, not NULL: what the new payer lacks would be read off the one before.
+                new = {name: "" if pd.isna(value) else str(value) for name, value in facts.loc[item["id"]].items()}
                 append_events(
                     connection,
                     items[items["id"] == item["id"]],
@@ -160,8 +200,12 @@ class Actions:
         numbers: list[int] = []
 
         def work(connection: Connection, items: pd.DataFrame) -> None:
+            item = items.iloc[0]
+            if item["status"] in {PAID, CANCELED}:
+                raise LedgerError(
+                    f"{item['billing_id']} of {item['billing_month']} is {item['status']}: a {kind} changes nothing."
+                )
             if _open_hold(connection, id_, kind) is not None:
-                item = items.iloc[0]
                 raise LedgerError(f"{item['billing_id']} of {item['billing_month']} has an open {kind} already.")
             numbers.append(
                 insert_one(
@@ -169,7 +213,8 @@ class Actions:
                 )
             )
 
-        self._change(f"{kind} opened", [id_], action, work)
+        # Nothing but the lock keeps two who ask at once from opening two.
+        self._change(f"{kind} opened", [id_], action, work, alone=True)
         return numbers[-1]
 
     def end_hold(self, id_: int, kind: str, action: Action) -> None:
@@ -200,13 +245,22 @@ class Actions:
     ) -> pd.DataFrame:
         """Correct a paid item by a reversal and a new line, or bill a canceled one again by a new line.
 
-        Both are drafts of `month`, the last finished one, and leave with the next hand-off. Return the new lines.
+        What was paid on a canceled item is reversed, so that it is owed once. The lines are drafts of `month`, the last
+        finished one, and leave with the next hand-off. Return them.
         """
+        if quantity < 0 or price < 0:
+            raise LedgerError(f"A corrected line has no negative price or quantity: {price} times {quantity}.")
         made: list[int] = []
 
         def work(connection: Connection) -> pd.DataFrame:
             made.clear()
+            lock_items(connection, [id_])
             old = states_of(connection, [id_]).iloc[0]
+            if old["kind"] == "reversal":
+                raise LedgerError(
+                    f"{old['billing_id']} of {old['billing_month']} is a reversal itself: correct the line that was "
+                    "billed in its place."
+                )
             if old["status"] not in {PAID, CANCELED}:
                 raise LedgerError(
                     f"{old['billing_id']} of {old['billing_month']} is {old['status']}: cancel it, do not correct it."
@@ -223,13 +277,18 @@ class Actions:
                 raise LedgerError(
                     f"{old['billing_id']} of {old['billing_month']} was corrected by {corrected_by} before."
                 )
-            if old["status"] == PAID:
+            reversal = _reversal_of(old)
+            if reversal is None and quantity == 0:
+                raise LedgerError(
+                    f"{old['billing_id']} of {old['billing_month']} is canceled and nothing was paid on it: there is "
+                    "nothing to correct; to bill it again, give a quantity."
+                )
+            if reversal is not None:
                 made.append(
                     self._new_line(
-                        connection, old, action, labels, "X", kind="reversal", corrects_line_item_id=id_,
-                        price=old["price"], quantity=-old["quantity"], amount=-old["amount"],
+                        connection, old, action, labels, "X", kind="reversal", corrects_line_item_id=id_, **reversal
                     )
-                )  # fmt: skip
+                )
             if quantity > 0:
                 made.append(
                     self._new_line(
@@ -303,8 +362,12 @@ class Actions:
         ids: list[int],
         action: Action,
         work: Callable[[Connection, pd.DataFrame], None],
+        *,
+        alone: bool = False,
     ) -> pd.DataFrame:
         def whole(connection: Connection) -> pd.DataFrame:
+            if alone:
+                lock_items(connection, ids)
             items = states_of(connection, ids)
             if items.empty:
                 return items
@@ -316,8 +379,10 @@ class Actions:
         return self.ledger.write(whole)
 
     def _tell(self, connection: Connection, what: str, items: pd.DataFrame, action: Action) -> None:
+        self.notice_id = None
         if action.notice is not None:
-            record_message(connection, action.notice(what, items), run_id=action.source, now=action.at)
+            message = action.notice(what, items)
+            self.notice_id = record_message(connection, message, run_id=action.source, now=action.at)
 
     def _require(self, items: pd.DataFrame, status: str, what: str) -> None:
         others = items[items["status"] != status]
@@ -339,6 +404,15 @@ def _open_hold(connection: Connection, line_item_id: int, kind: str) -> int | No
     )
     number: int | None = connection.scalar(query)
     return number
+
+
+def _reversal_of(old: pd.Series) -> dict[str, Decimal] | None:
+    """Return what a reversal takes back: a paid item whole, of a canceled one what was paid; None for nothing."""
+    if old["status"] == PAID:
+        return {"price": old["price"], "quantity": -old["quantity"], "amount": -old["amount"]}
+    if old["paid"] > 0:
+        return {"price": old["paid"], "quantity": Decimal(-1), "amount": -old["paid"]}
+    return None
 
 
 def _free_billing_id(connection: Connection, stem: str) -> str:

@@ -20,6 +20,8 @@ from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.statuses import ALLOWED_MOVES
 
+# What the ledger's columns take of a name.
+LONGEST_WHO = 191
 # How many ids a single statement names: MariaDB and SQLite both take this many.
 IDS_PER_STATEMENT = 5_000
 
@@ -49,6 +51,16 @@ def states_of(connection: Connection, line_item_ids: Iterable[int]) -> pd.DataFr
         names = list(result.keys())
         rows += result.all()
     return pd.DataFrame(rows, columns=names)
+
+
+def lock_items(connection: Connection, line_item_ids: Iterable[int]) -> None:
+    """Let nobody else write about the items until this transaction ends. On SQLite nobody can: one writes at a time."""
+    ids = sorted({int(id_) for id_ in line_item_ids})
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        some = ids[start : start + IDS_PER_STATEMENT]
+        # In the order of their ids, so that two who lock several wait for each other in one direction.
+        query = sa.select(t.line_items.c.id).where(t.line_items.c.id.in_(some)).order_by(t.line_items.c.id)
+        connection.execute(query.with_for_update()).all()
 
 
 def append_events(
@@ -117,5 +129,30 @@ def credit_open_amounts(connection: Connection, items: pd.DataFrame, *, reason: 
                 **by.as_columns(),
             }
             for id_, still_open in owing
+        ],
+    )
+
+
+def take_back_payments(connection: Connection, items: pd.DataFrame, *, by: By) -> None:
+    """Take back what was paid of each item (`id`, `paid`, `event_number`, `invoice_number`): it is open again.
+
+    A payment is never changed: the same amount below nothing is booked against it, today, under a number of its own.
+    """
+    paid = items.loc[items["paid"] != 0, ["id", "paid", "event_number", "invoice_number"]].astype(object)
+    if paid.empty:
+        return
+    connection.execute(
+        t.payments.insert(),
+        [
+            {
+                "line_item_id": id_,
+                "amount": -amount,
+                "invoice_number": (invoice_number or "")[:128],
+                "je_number": f"not paid {number + 1}",
+                "paid_on": by.at.date(),
+                "recorded_at": by.at,
+                **by.as_columns(),
+            }
+            for id_, amount, number, invoice_number in paid.where(paid.notna(), None).to_numpy().tolist()
         ],
     )

@@ -19,6 +19,8 @@ from rcbill_assets.ledger.tables import (
 from rcbill_assets.ledger.types import Money
 from rcbill_assets.statuses import SENT
 
+# What an event makes blank is missing, like every other blank: the payer before has no say in it.
+_PAYER = {"pi_last_name", "pi_first_name", "pi_email", "username"}
 _event = line_item_events.alias("e")
 _LINE_HAS = {column.name for column in line_items.columns}
 
@@ -34,7 +36,8 @@ def _newest_value(name: str) -> sa.ColumnElement[object]:
         .correlate(line_items)
         .scalar_subquery()
     )
-    return sa.func.coalesce(newest, line_items.c[name]) if name in _LINE_HAS else newest
+    value = sa.func.coalesce(newest, line_items.c[name]) if name in _LINE_HAS else newest
+    return sa.type_coerce(sa.func.nullif(value, ""), column.type) if name in _PAYER else value
 
 
 def _sum(table: sa.Table) -> sa.ColumnElement[object]:

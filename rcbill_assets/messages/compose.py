@@ -67,6 +67,11 @@ def run_failed_message(
 ITEM_CHANGES = {
     "canceled": ("canceled", "Please do not invoice them, and take back the invoices that went out already."),
     "written off": ("written off", "Please close their invoices: they will not be paid."),
+    "verified": ("verified the payment of", "They are paid; nothing is asked of you."),
+    "not paid": (
+        "looked for the payment of, and not found,",
+        "They count as invoiced and open again: please find out what became of their payment.",
+    ),
     "reassigned": ("given another payer to", "Please invoice the payer named above, from now on."),
     "dispute opened": ("noted a dispute about", "Nothing happens for not paying until it is settled."),
     "dispute ended": ("settled the dispute about", "Not paying has its consequences again."),

@@ -1,19 +1,23 @@
 """What people ask for about line items, in the UI and at the command line: done once, with who and why, and told."""
 
 import os
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterInvalidConfigError
 
+from rcbill_assets.adhoc import AdHoc
 from rcbill_assets.adhoc_jobs import JOBS
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.events import By, append_events, states_of
 from rcbill_assets.resources.run_reasons import why_it_failed
 from tests.pipeline.children import rcbill
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.house import AS_OF, FEE, MONTH, QUIET, House
+from tests.servers.smtp import MailServer
 
 SETTINGS = """\
 [places]
@@ -55,6 +59,11 @@ def ask(house: House, job: str, tags: dict[str, str] | None = None, **asked: Any
         return [] if result.success else why_it_failed(instance, result.run_id)
     finally:
         site.ledger.engine.dispose()
+
+
+def desk(house: House) -> AdHoc:
+    """The desk of a person, later than the run."""
+    return AdHoc(house.site, who="clerk", why="the owner called", at=datetime.now(UTC))
 
 
 def named(house: House, place: int = 0) -> str:
@@ -129,6 +138,86 @@ class TestReassigning:
         assert ask(billed, "reassign_items") == []
         assert billed.tells() == before
 
+    def test_an_owner_without_an_address_is_named(self, billed: House) -> None:
+        billing_id = line(billed)["billing_id"]
+        project = billing_id.removeprefix("1-")
+        billed.redcap(
+            "UPDATE redcap_entity_project_ownership SET username = 'nobody_known', email = NULL WHERE pid = ?", project
+        )
+        billed.redcap("UPDATE redcap_projects SET project_pi_email = NULL WHERE project_id = ?", project)
+        before = billed.tells()
+        outcome = desk(billed).reassign([named(billed)])
+        assert outcome.left[0] == f"{billing_id} of {MONTH} keeps its payer: the project's owner has no address."
+        assert billed.tells() == before
+
+
+class TestVerifying:
+    @pytest.fixture
+    def said_paid(self, billed: House) -> House:
+        ids = billed.lines()["id"].to_list()[:2]
+
+        def work(connection: Any) -> None:
+            states = states_of(connection, ids)
+            by = By("fiscal team", "a file", "test", datetime.fromisoformat(AS_OF))
+            append_events(connection, states, kind="received", status="unreconciled", by=by)
+            told = {"who": "x", "why": "x", "source": "x", "recorded_at": by.at, "paid_on": by.at.date()}
+            numbers = {"invoice_number": "INV", "je_number": "JE"}
+            connection.execute(
+                t.payments.insert(), [{"line_item_id": id_, "amount": FEE, **numbers, **told} for id_ in ids]
+            )
+
+        billed.eye.ledger.write(work)
+        return billed
+
+    def test_a_person_who_has_seen_the_payment_makes_it_paid_once(self, said_paid: House) -> None:
+        assert ask(said_paid, "verify_items", items=[named(said_paid)]) == []
+        assert (line(said_paid)["status"], line(said_paid)["open"]) == ("paid", 0)
+        (mail,) = said_paid.mails("items_changed")
+        assert "verified the payment of this line item" in mail.get_content()
+        before = said_paid.tells()
+        assert ask(said_paid, "verify_items", items=[named(said_paid)]) == []
+        assert said_paid.tells() == before
+
+    def test_what_is_not_paid_after_all_is_owed_again(self, said_paid: House) -> None:
+        assert ask(said_paid, "return_items_to_invoiced", items=[named(said_paid, 1)]) == []
+        now = line(said_paid, 1)
+        assert (now["status"], now["paid"], now["open"]) == ("invoiced", 0, FEE)
+        (mail,) = said_paid.mails("items_changed")
+        assert "find out what became of their payment" in mail.get_content()
+        assert balances(said_paid)
+
+    def test_what_nobody_said_is_paid_is_refused(self, said_paid: House) -> None:
+        for job in ("verify_items", "return_items_to_invoiced"):
+            (reason,) = ask(said_paid, job, items=[named(said_paid, 2)])
+            assert "only what is unreconciled" in reason
+
+
+class TestTelling:
+    def test_what_waits_for_the_mail_server_is_not_told(self, billed: House, smtp_server: MailServer) -> None:
+        mail = {"transport": "smtp", "smtp_host": smtp_server.host, "smtp_port": smtp_server.port}
+        billed.choose(mail=mail)
+        smtp_server.deferring = True
+        outcome = desk(billed).cancel([named(billed)])
+        assert not outcome.told
+        assert outcome.telling.startswith("The fiscal team will be told: the mail waits in the outbox.")
+        assert line(billed)["status"] == "canceled"
+        smtp_server.deferring = False
+        outcome = desk(billed).cancel([named(billed, 1)])
+        assert (outcome.told, outcome.telling) == (True, "The fiscal team is told.")
+        assert len(smtp_server.messages) == 2, "and what had waited"
+
+    def test_what_is_refused_says_so(self, billed: House, smtp_server: MailServer) -> None:
+        billed.choose(mail={"transport": "smtp", "smtp_host": smtp_server.host, "smtp_port": smtp_server.port})
+        smtp_server.refused = {*billed.site.policy.mail.fiscal_team, *billed.site.policy.mail.billing_list}
+        outcome = desk(billed).cancel([named(billed)])
+        assert not outcome.told
+        assert "rcbill outbox retry" in outcome.telling
+
+    def test_asked_for_nothing_nobody_is_told(self, billed: House) -> None:
+        desk(billed).cancel([named(billed)])
+        again = desk(billed).cancel([named(billed)])
+        assert (again.told, again.telling) == (False, "Nothing was changed, and nobody is told.")
+
 
 class TestHolding:
     @pytest.mark.parametrize(("opens", "ends"), [("dispute_item", "settle_dispute"), ("hold_item", "release_item")])
@@ -190,7 +279,11 @@ def test_the_same_at_the_command_line(make_house: MakeHouse) -> None:
     assert "The fiscal team is told." in command("cancel", first, "--why", "twice billed", "--reason", "21")
     assert "canceled already" in command("cancel", first, second, "--why", "twice billed", "--reason", "21")
     assert house.statuses()["canceled"] == 2
-    assert "Nothing was changed." in command("cancel-deleted")
+    assert "Nothing was changed." in command("cancel-deleted", "--why", "gone")
+    for asks in ("cancel-deleted", "reassign"):
+        assert "--why" in rcbill(house.home, (asks,), inherited).err
+    long = rcbill(house.home, ("reassign", "--why", "x", "--who", "x" * 192), inherited)
+    assert "say who in fewer" in long.sentence
     assert len(house.mails("items_changed")) == 2
     assert rcbill(house.home, ("write-off", first, "--why", "gone"), inherited).status == 0
     refused = rcbill(house.home, ("write-off", named(house, 2), "--why", "gone"), inherited)
