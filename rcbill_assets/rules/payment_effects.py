@@ -155,8 +155,8 @@ def payment_frame(rows: pd.DataFrame) -> pd.DataFrame:
     paid_on = [date.fromordinal(int(day)) for day in rows["day"]]
     frame = rows.assign(
         amount=money(rows["books"]),
-        invoice_number=rows["invoice_key"],
-        je_number=rows["je_key"],
+        invoice_number=rows["invoice_number"].fillna(""),
+        je_number=rows["je_number"].fillna(""),
         paid_on=pd.Series(paid_on, index=rows.index, dtype=object),
         why="Row " + rows["row_number"].astype("string") + " of the fiscal team's file.",
     )

@@ -1,15 +1,17 @@
 """Which payments of a fiscal file are new, and what each brings its line item. Pure.
 
 Source: DOMAIN.md section 7, "In". A payment is known by item, invoice number, JE number and day: what the ledger has is
-never booked again.
+never booked again, however it is written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 
-from rcbill_assets.rules.payment_rows import PAYMENT_KEY, UNKNOWN_DAY, Verdicts, cents, days, spoken, sure
-from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, FINAL, UNCHANGED
+from rcbill_assets.rules.payment_rows import PAYMENT_KEY, UNKNOWN_DAY, Verdicts, cents, days, number_key, spoken, sure
+from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, DUPLICATE, FINAL, UNCHANGED
 from rcbill_assets.statuses import CANCELED, PAID, UNRECONCILED
 
 _NO_DAY = UNKNOWN_DAY.toordinal()
@@ -19,33 +21,83 @@ def keyed(payments: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger's payments with the columns that rows are compared by."""
     return payments.assign(
         known=cents(payments["amount"]),
-        invoice_key=payments["invoice_number"].fillna(""),
-        je_key=payments["je_number"].fillna(""),
+        invoice_key=number_key(payments["invoice_number"]),
+        je_key=number_key(payments["je_number"]),
         day=days(payments["paid_on"]),
     )[[*PAYMENT_KEY, "known"]]
 
 
-def with_known(work: pd.DataFrame, payments: pd.DataFrame) -> pd.DataFrame:
+def with_known(work: pd.DataFrame, payments: pd.DataFrame, verdicts: Verdicts) -> pd.DataFrame:
     """Return the rows with `known`: the amount of the ledger's payment that a row tells of.
 
-    A number or day that one of the two leaves empty does not make another payment of the same amount: it is what is
-    filled in later, and what the peer's time has not kept.
+    A number or day that one of the two leaves empty does not make another payment: it is what is filled in later, and
+    what the peer's time has not kept. Each payment is told of by one key of the file's, of the same amount where there
+    is one. What then is only told of with another amount is not another payment either: a person decides.
     """
-    asked = work[work["tells"] & work["line_item_id"].notna()]
-    exact = asked[["row_number", *PAYMENT_KEY]].merge(payments.assign(payment=range(len(payments))), on=PAYMENT_KEY)
+    payments = payments.assign(payment=range(len(payments)))
+    asked = work[work["tells"] & work["line_item_id"].notna() & ~sure(verdicts.disposition.eq(DUPLICATE))]
+    exact = asked[["row_number", "paid", *PAYMENT_KEY]].merge(payments, on=PAYMENT_KEY)
     rest = asked[~asked["row_number"].isin(exact["row_number"])]
-    others = payments.assign(payment=range(len(payments)))
-    others = others[~others["payment"].isin(exact["payment"])]
-    near = rest[["row_number", "paid", *PAYMENT_KEY]].merge(others, on="line_item_id", suffixes=("", "_known"))
-    agrees = sure(near["paid"].fillna(near["known"]).eq(near["known"]))
-    for column, nothing in (("invoice_key", ""), ("je_key", ""), ("day", _NO_DAY)):
-        known = near[f"{column}_known"]
-        agrees &= sure(near[column].eq(known) | near[column].eq(nothing) | known.eq(nothing))
-    # The fewest unknowns first; then each payment is one row's, and each row tells of one payment.
-    near = near[agrees].sort_values(["row_number", "day_known", "je_key_known"], ascending=[True, False, False])
-    near = near.drop_duplicates("row_number").drop_duplicates("payment")
-    found = pd.concat([exact, near])[["row_number", "known"]].set_index("row_number")["known"]
+    others = payments[~payments["payment"].isin(exact["payment"])]
+    exact = exact.assign(differs=sure(exact["paid"].ne(exact["known"]))).sort_values(["differs", "payment"])
+    exact = exact.drop_duplicates("row_number").set_index("row_number")
+    near = _near(rest, others)
+    same = near[sure(near["paid"].fillna(near["known"]).eq(near["known"]))]
+    one_to_one = _one_to_one(zip(same["row_number"], same["payment"], strict=True))
+    told = same[sure(same["row_number"].map(one_to_one).eq(same["payment"]))]
+    left = (
+        near["paid"].notna() & ~near["row_number"].isin(one_to_one) & ~near["payment"].isin(list(one_to_one.values()))
+    )
+    claims = pd.concat([told, near[left].drop_duplicates("row_number")])[[*PAYMENT_KEY, "known"]]
+    # All rows of a key tell of its payment, not only the one that stood for them.
+    by_key = rest[["row_number", *PAYMENT_KEY]].merge(claims, on=PAYMENT_KEY).set_index("row_number")
+    found = pd.concat([exact["known"], by_key["known"]])
     return work.assign(known=work["row_number"].map(found).astype("Int64"))
+
+
+def _near(rows: pd.DataFrame, payments: pd.DataFrame) -> pd.DataFrame:
+    """Return pairs of row (one for each key) and payment that deny each other nothing, the most alike first."""
+    claims = rows.sort_values([*PAYMENT_KEY, "paid"], na_position="last").drop_duplicates(PAYMENT_KEY)
+    near = claims[["row_number", "paid", *PAYMENT_KEY]].merge(payments, on="line_item_id", suffixes=("", "_known"))
+    fits, gaps = pd.Series(True, index=near.index), pd.Series(0, index=near.index)
+    for column, nothing in (("invoice_key", ""), ("je_key", ""), ("day", _NO_DAY)):
+        row, known = near[column], near[f"{column}_known"]
+        same = sure(row.eq(known))
+        fits &= same | sure(row.eq(nothing) | known.eq(nothing))
+        gaps += (~same).astype(int)
+    near = near.assign(gaps=gaps, whole=near["paid"].isna())[fits]
+    return near.sort_values(["line_item_id", "whole", "gaps", *PAYMENT_KEY[1:], "payment"])
+
+
+def _one_to_one(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
+    """Return which payment each row gets: as many rows as can be get one, the first pairs go before.
+
+    A row whose payments are taken asks those that have them to take another of theirs.
+    """
+    wanted: dict[int, list[int]] = {}
+    for row, payment in pairs:
+        wanted.setdefault(row, []).append(payment)
+    has: dict[int, int] = {}
+    holder: dict[int, int] = {}
+    for row in wanted:
+        asked_by: dict[int, int] = {}
+        asking, free = [row], None
+        for each in asking:
+            for payment in wanted[each]:
+                if payment in asked_by:
+                    continue
+                asked_by[payment] = each
+                if payment not in holder:
+                    free = payment
+                    break
+                asking.append(holder[payment])
+            if free is not None:
+                break
+        while free is not None:
+            taker = asked_by[free]
+            holder[free], before = taker, has.get(taker)
+            has[taker], free = free, before
+    return has
 
 
 def settle_other_amounts(work: pd.DataFrame, verdicts: Verdicts) -> None:

@@ -15,7 +15,8 @@ import pandas as pd
 
 from rcbill_assets.schemas.fiscal import AMOUNT_DIFFERS, DUPLICATE, FOREIGN, INVALID, UNKNOWN
 from rcbill_assets.schemas.intake import QUOTED
-from rcbill_assets.statuses import DRAFT
+from rcbill_assets.statuses import DRAFT, UNRECONCILED
+from rcbill_assets.text import comparable
 
 # Stands for an unknown day in the ledger, whose key of a payment has no NULL in it.
 UNKNOWN_DAY = date(1900, 1, 1)
@@ -88,6 +89,11 @@ def days(values: pd.Series) -> pd.Series:
     return pd.Series(pd.array(numbers, "Int64"), index=values.index)
 
 
+def number_key(numbers: pd.Series) -> pd.Series:
+    """Return invoice or JE numbers as they compare: without case, blanks of any length alike; none is empty."""
+    return comparable(numbers).str.replace(r"\s+", " ", regex=True).fillna("")
+
+
 def prepared(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows by their numbers, with what is calculated with: cents, days, what the row asks for."""
     work = rows.sort_values("row_number").set_index("row_number", drop=False).rename_axis(None)
@@ -97,8 +103,8 @@ def prepared(rows: pd.DataFrame) -> pd.DataFrame:
         paid=cents(work["amount_paid"]),
         day=days(work["paid_on"]),
         cancels=sure(work["do_not_bill"].eq(1)) | reason.notna(),
-        invoice_key=work["invoice_number"].fillna(""),
-        je_key=work["je_number"].fillna(""),
+        invoice_key=number_key(work["invoice_number"]),
+        je_key=number_key(work["je_number"]),
         named=work["month_invoiced"].fillna("?") + " " + work["fiscal_year"].fillna("?"),
     )
     tells = sure(work["paid"].ne(0)) | (work["day"].notna() & ~work["cancels"])
@@ -142,12 +148,13 @@ def matched(work: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
             ),
         ]
     )[[*_KEY, "id", "amount_cents", "invoice_number", "status", "exact"]]
-    found = work[["row_number", *_KEY, "due", "invoice_number"]].dropna(subset=_KEY)
+    candidates = candidates.assign(invoice_key=number_key(candidates["invoice_number"]))
+    found = work[["row_number", *_KEY, "due", "invoice_key"]].dropna(subset=_KEY)
     found = found.merge(candidates, on=_KEY, suffixes=("", "_now"))
     likeness = (
         8 * found["exact"].astype(int)
         + 4 * sure(found["due"].eq(found["amount_cents"])).astype(int)
-        + 2 * sure(found["invoice_number"].eq(found["invoice_number_now"])).astype(int)
+        + 2 * (found["invoice_key"].eq(found["invoice_key_now"]) & found["invoice_key"].ne("")).astype(int)
         + found["status"].ne("canceled").astype(int)
     )
     best = found[likeness == likeness.groupby(found["row_number"]).transform("max")]
@@ -157,6 +164,19 @@ def matched(work: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
         line_item_id=work["row_number"].map(lone).astype("Int64"),
         could_be=work["row_number"].map(counts).fillna(0).astype(int),
     )
+
+
+def spelled_alike(work: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with each number of an item written in one way: as the item has it, else as one of the rows has.
+
+    So the same number in other letters is never news, and it does not matter which row comes first.
+    """
+    for name, key in (("invoice_number", "invoice_key"), ("je_number", "je_key")):
+        now = work[f"{name}_now"]
+        first = work.sort_values(name).groupby(["line_item_id", key])[name].transform("first").reindex(work.index)
+        written = work[name].where(first.isna(), first).mask(sure(number_key(now).eq(work[key])) & now.notna(), now)
+        work = work.assign(**{name: written.astype("string")})
+    return work
 
 
 def settle_unmatched(work: pd.DataFrame, verdicts: Verdicts) -> None:
@@ -194,6 +214,7 @@ def settle_wrong_amounts(work: pd.DataFrame, verdicts: Verdicts) -> None:
 
 def settle_contradictions(work: pd.DataFrame, verdicts: Verdicts) -> None:
     """Settle the rows of an item that cannot all be true, and those that tell of a payment a second time."""
+    _settle_paid_and_not_billed(work[verdicts.unsettled], verdicts)
     rows = work[verdicts.unsettled]
     tells = rows[rows["tells"] & ~rows["cancels"]]
     amounts = tells.groupby(PAYMENT_KEY, sort=False)["paid"].transform("nunique").astype(int)
@@ -216,12 +237,32 @@ def settle_contradictions(work: pd.DataFrame, verdicts: Verdicts) -> None:
         _contradict(told, ["line_item_id"], heading, verdicts)
 
 
+def _settle_paid_and_not_billed(rows: pd.DataFrame, verdicts: Verdicts) -> None:
+    """Settle rows of which one brings an item money and another says that it is not billed.
+
+    A part that is known, and then Do Not Bill for the rest, is none of it; neither is one row that says both.
+    """
+    news = rows["tells"] & ~rows["cancels"] & (rows["known"].isna() | sure(rows["status_now"].eq(UNRECONCILED)))
+    on = rows["line_item_id"]
+    told = rows[(news | rows["cancels"]) & on.isin(on[news]) & on.isin(on[rows["cancels"]])]
+    if told.empty:
+        return
+    why = (
+        _numbers(told, ["line_item_id"]) + " say that it is paid and that it is not billed: a person has to say which."
+    )
+    verdicts.settle(pd.Series(True, index=told.index), INVALID, why, for_person=True)
+
+
 def _contradict(rows: pd.DataFrame, by: list[str], heading: str, verdicts: Verdicts) -> None:
     if rows.empty:
         return
-    numbers = rows.groupby(by, sort=False)["row_number"].transform(lambda some: _listed(some.tolist()))
-    why = "Rows " + numbers.astype("string") + f" differ in {heading}."
+    why = _numbers(rows, by) + f" differ in {heading}."
     verdicts.settle(pd.Series(True, index=rows.index), INVALID, why, for_person=True)
+
+
+def _numbers(rows: pd.DataFrame, by: list[str]) -> pd.Series:
+    numbers = rows.groupby(by, sort=False)["row_number"].transform(lambda some: _listed(some.tolist()))
+    return "Rows " + numbers.astype("string")
 
 
 def _listed(numbers: list[int]) -> str:

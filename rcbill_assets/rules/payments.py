@@ -34,6 +34,9 @@ from rcbill_assets.schemas.fiscal_known import FISCAL_ITEMS, KNOWN_PAYMENTS
 from rcbill_assets.schemas.intake import conform, empty
 from rcbill_assets.statuses import SENT, UNRECONCILED
 
+_OLDER = "The file is older than what is known of the line item"
+_UNDATED = "The file has no Date of Pmt, which makes it older than what is known of the line item"
+
 
 class Known(NamedTuple):
     """What the ledger knows: the items that the rows may speak of (`keys_of`), and what goes with them."""
@@ -93,7 +96,7 @@ def reconcile(
     work["locked"] = moneys.locked(work["status_now"], verifies=fiscal.verifies_payments)
     told.settle_unmatched(work, verdicts)
     told.settle_repeated(work, verdicts)
-    work = moneys.with_known(work, payments)
+    work = moneys.with_known(work, payments, verdicts)
     moneys.settle_other_amounts(work, verdicts)
     moneys.settle_locked(work, verdicts)
     told.settle_wrong_amounts(work, verdicts)
@@ -134,16 +137,25 @@ def _with_items(work: pd.DataFrame, items: pd.DataFrame, heard: pd.Series, newes
     on = work["line_item_id"]
     columns = {"amount_cents": "amount_now", "open_cents": "open_now"}
     names = ("status", "amount_cents", "open_cents", "study_id", "invoice_number", "je_number")
-    told_on = told.days(on.map(heard))
-    older = told.sure(told_on.gt(newest.toordinal())) if newest else pd.Series(False, index=work.index)
-    return work.assign(
+    # A file without a day is from before the first payments, for what was heard of with a day: early files that come
+    # late are like that. Where nothing was, nothing says that it is old.
+    older = told.sure(told.days(on.map(heard)).gt(newest.toordinal() if newest else 0))
+    work = work.assign(
         **{columns.get(name, f"{name}_now"): told.looked_up(on, by_id[name]) for name in names},
         older=older,
+        undated=newest is None,
     )
+    return told.spelled_alike(work)
 
 
 def _settle_going_back(work: pd.DataFrame, verdicts: told.Verdicts) -> None:
-    """Settle the rows that know less than we do: the item is said to be paid already."""
+    """Settle the rows that know less than we do: of an item that is paid already, of one that was heard of since.
+
+    Nothing brings a canceled item back, so that an older file's Do Not Bill is a person's to decide.
+    """
+    because = pd.Series(_OLDER, index=work.index, dtype="string").mask(work["undated"], _UNDATED)
+    late = work["cancels"] & work["older"]
+    verdicts.settle(late, STALE, because + ": a person has to say whether it is not billed.", for_person=True)
     back = told.sure(work["status_now"].eq(UNRECONCILED)) & ~work["tells"] & ~work["cancels"]
     why = "The line item is known to be paid; the row would make it unpaid again."
     verdicts.settle(back, STALE, why, for_person=~work["older"])
@@ -188,8 +200,9 @@ def _settle_facts(
         empties |= row.isna() & now.notna()
     verdicts.settle(news, APPLIED, "New: " + says.str.removesuffix(", ") + ".", for_person=False)
     why = pd.Series("It differs from what is known from a payment.", index=live.index, dtype="string")
-    why = why.mask(live["older"], "The file is older than what is known of the line item.")
-    verdicts.settle(denies, STALE, why, for_person=~live["older"])
+    why = why.mask(live["older"], _OLDER + ".").mask(live["older"] & live["undated"], _UNDATED + ".")
+    # That a file without a day is old is likely only.
+    verdicts.settle(denies, STALE, why, for_person=~live["older"] | live["undated"])
     unpays = ~live["tells"] & live["line_item_id"].isin(payments["line_item_id"])
     verdicts.settle(empties | unpays, STALE, "It leaves empty what is known of the line item.", for_person=False)
     same = pd.Series(True, index=live.index)

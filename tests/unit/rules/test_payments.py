@@ -173,9 +173,30 @@ def test_a_reason_in_words_cancels_and_bans_nobody(reason: str) -> None:
 
 
 def test_a_part_and_then_do_not_bill_credits_the_rest_only() -> None:
-    change = Book.of(item()).reconcile(file_of(row(do_not_bill_reason="41"), paid(amount_paid=D("50.00"))))
-    assert event(change)["status"] == "canceled"
-    assert (list(change.payments["amount"]), list(change.credits["amount"])) == ([D("50.00")], [D("80.00")])
+    part = paid(amount_paid=D("50.00"))
+    change = Book.of(item()).after(file_of(part)).reconcile(file_of(row(do_not_bill_reason="41"), part))
+    assert (became(change), event(change)["status"]) == (["applied", "unchanged"], "canceled")
+    assert (change.payments.empty, list(change.credits["amount"])) == (True, [D("80.00")])
+
+
+@pytest.mark.parametrize("amount", [None, D("130.00"), D("50.00")])
+@pytest.mark.parametrize("cells", [{"do_not_bill": 1}, {"do_not_bill_reason": "24"}])
+def test_a_payment_and_do_not_bill_in_two_rows_of_a_file_are_for_a_person(
+    amount: Decimal | None, cells: dict[str, Any]
+) -> None:
+    told = [paid(amount_paid=amount), row(**cells), row(study_id="7"), paid(2)]
+    change = Book.of(item(), item(2)).reconcile(file_of(*told))
+    assert became(change) == ["invalid", "invalid", "applied", "applied"]
+    assert for_person(change) == [1, 1, 0, 0]
+    assert why(change)[0] == "Rows 2, 3 say that it is paid and that it is not billed: a person has to say which."
+    assert (list(change.payments["line_item_id"]), change.credits.empty) == ([2], True)
+
+
+def test_a_confirmed_payment_and_do_not_bill_in_two_rows_are_for_a_person() -> None:
+    whole = known_payment(amount=D("130.00"))
+    book = Book.of(item(status="unreconciled", open=D("0.00")), payments=(whole,))
+    change = book.reconcile(file_of(paid(), row(do_not_bill=1)))
+    assert (became(change), change.events.empty) == (["invalid", "invalid"], True)
 
 
 def test_do_not_bill_goes_before_a_payment_of_its_own_row() -> None:
@@ -298,6 +319,82 @@ def test_a_number_filled_in_later_makes_no_second_payment(unknown: dict[str, Any
     change = book.reconcile(file_of(paid(amount_paid=D("50.00"), **cells)))
     assert change.payments.empty
     assert not change.credits.size
+
+
+@pytest.mark.parametrize(
+    "cells", [{"je_number": "je 1"}, {"je_number": "JE  1"}, {"je_number": " Je 1 "}, {"invoice_number": "inv1"}]
+)
+def test_a_number_written_differently_is_the_same(cells: dict[str, Any]) -> None:
+    told = paid(amount_paid=D("50.00"), je_number="JE 1")
+    again = {**told, **cells}
+    book = Book.of(item()).after(file_of(told))
+    assert list(book.payments["je_number"]) == ["JE 1"]
+    change = book.reconcile(file_of(again))
+    assert (became(change), change.events.empty, change.payments.empty) == (["unchanged"], True, True)
+    assert became(book.reconcile(file_of({**again, "amount_paid": D("60.00")}))) == ["amount differs"]
+    # In one file too, and whichever comes first.
+    both = [Book.of(item()).reconcile(file_of(*rows)) for rows in ([told, again], [again, told])]
+    assert became(both[0]) == ["short", "duplicate"]
+    pd.testing.assert_frame_equal(both[0].payments, both[1].payments)
+    assert became(Book.of(item()).reconcile(file_of(row(), row(invoice_number="inv1")))) == ["applied", "duplicate"]
+
+
+def test_payments_that_were_booked_in_two_spellings_are_both_known() -> None:
+    two = (known_payment(je_number="JE 1"), known_payment(je_number="je 1", amount=D("20.00")))
+    book = Book.of(item(status="invoiced", open=D("60.00")), payments=two)
+    for amount in ("50.00", "20.00"):
+        assert book.reconcile(file_of(paid(je_number="Je 1", amount_paid=D(amount)))).payments.empty
+
+
+@pytest.mark.parametrize(
+    ("known", "cells"),
+    [
+        ({"je_number": ""}, {}),
+        ({"invoice_number": "", "paid_on": date(1900, 1, 1)}, {}),
+        ({}, {"je_number": None}),
+        ({}, {"paid_on": None}),
+    ],
+    ids=["JE filled in", "the old system's", "JE left out", "day left out"],
+)
+def test_another_amount_when_a_number_is_filled_in_is_no_second_payment(
+    known: dict[str, Any], cells: dict[str, Any]
+) -> None:
+    book = Book.of(item(status="invoiced", open=D("80.00")), payments=(known_payment(**known),))
+    change = book.reconcile(file_of(paid(amount_paid=D("60.00"), **cells)))
+    assert (became(change), for_person(change), change.payments.empty) == (["amount differs"], [1], True)
+    assert why(change) == ["This payment is known with 50.00; the file says 60.00."]
+
+
+@pytest.mark.parametrize("second", [{"je_number": "JE2"}, {"paid_on": date(2026, 11, 2)}])
+@pytest.mark.parametrize("amount", ["50.00", "60.00"])
+@pytest.mark.parametrize("unknown", [{}, {"je_number": ""}])
+def test_two_parts_that_are_both_there_stay_two(second: dict[str, Any], amount: str, unknown: dict[str, Any]) -> None:
+    book = Book.of(item(status="invoiced", open=D("80.00")), payments=(known_payment(**unknown),))
+    known = paid(amount_paid=D("50.00"))
+    change = book.reconcile(file_of({**known, **second, "amount_paid": D(amount)}, known))
+    assert [str(each) for each in change.payments["amount"]] == [amount]
+
+
+def test_each_row_tells_of_a_payment_of_its_own() -> None:
+    """A row whose first choice is another row's takes its next, also when that one has to make room."""
+    day = date(2026, 10, 2)
+    both = (known_payment(je_number="JA", paid_on=date(1900, 1, 1)), known_payment(je_number="", paid_on=day))
+    book = Book.of(item(status="invoiced", open=D("30.00")), payments=both)
+    # The first fits both payments, the second only that of no JE number.
+    fits_both = paid(amount_paid=D("50.00"), je_number="JA", paid_on=day)
+    fits_one = paid(amount_paid=D("50.00"), je_number="JB", paid_on=day)
+    for told in ([fits_both, fits_one], [fits_one, fits_both]):
+        assert book.reconcile(file_of(*told)).payments.empty
+    third = paid(amount_paid=D("50.00"), je_number="JC", paid_on=day)
+    assert len(book.reconcile(file_of(third, fits_one, fits_both)).payments) == 1
+
+
+def test_parts_whose_numbers_are_left_out_later_are_not_booked_again() -> None:
+    first = file_of(*(paid(amount_paid=D("50.00"), je_number=je, paid_on=None) for je in ("JA", "JB")))
+    days = (date(2026, 9, 1), date(2026, 10, 1))
+    second = file_of(*(paid(amount_paid=D("50.00"), je_number=None, paid_on=day) for day in days))
+    change = Book.of(item()).after(first).reconcile(second)
+    assert change.payments.empty
 
 
 def test_two_payments_of_a_day_are_two() -> None:
@@ -471,6 +568,42 @@ def test_new_payments_of_an_older_file_count_and_bring_no_old_numbers_back() -> 
     assert became(change) == ["short"]
     assert "invoice_number" not in event(change)
     assert book.after(newer, older).state() == book.after(older, newer).state()
+
+
+def test_a_file_without_payments_is_older_than_one_that_has_some() -> None:
+    newer = file_of(row(study_id="2", invoice_number="NEW"), paid(2))
+    early = file_of(row(study_id="1", invoice_number="OLD"), row(2))
+    book = Book.of(item(1), item(2)).after(newer)
+    change = book.reconcile(early)
+    assert (became(change), change.events.empty) == (["stale", "final"], True)
+    assert why(change)[0].startswith("The file has no Date of Pmt, which makes it older")
+    assert for_person(change) == [1, 0]
+
+
+def test_files_of_the_first_months_have_no_payments_and_follow_each_other() -> None:
+    book = Book.of(item(), item(2), item(3)).after(file_of(row(study_id="1"), row(2)))
+    change = book.reconcile(file_of(row(study_id="2", invoice_number="NEW"), row(2, do_not_bill=1), row(3)))
+    assert became(change) == ["applied"] * 3
+    assert list(change.events["status"]) == ["invoiced", "canceled", "invoiced"]
+
+
+def test_an_older_files_do_not_bill_of_what_was_heard_of_since_is_for_a_person() -> None:
+    newer = file_of(row(), paid(2))
+    book = Book.of(item(), item(2), item(3), item(4)).after(newer)
+    cancels: dict[str, Any] = {"do_not_bill": 1, "do_not_bill_reason": "27"}
+    for more in ([], [paid(3, paid_on=date(2026, 8, 1))]):
+        # Item 4 was never heard of: nothing is newer than this.
+        change = book.reconcile(file_of(row(**cancels), row(4, **cancels), *more))
+        assert became(change)[:2] == ["stale", "applied"]
+        assert for_person(change)[:2] == [1, 0]
+        assert why(change)[0].endswith("line item: a person has to say whether it is not billed.")
+        assert list(change.credits["line_item_id"]) == [4]
+        assert list(change.banned_owners["line_item_id"]) == [4]
+    newest = book.reconcile(file_of(row(**cancels), paid(3)))
+    assert became(newest) == ["applied", "applied"]
+    # What it canceled is as it was.
+    late = book.after(file_of(row(**cancels), paid(3))).reconcile(file_of(row(**cancels)))
+    assert became(late) == ["unchanged"]
 
 
 def test_how_new_the_knowledge_of_an_item_is_never_goes_back() -> None:
