@@ -20,7 +20,7 @@ from rcbill_assets.messages.message import Attachment, Message
 from rcbill_assets.resources.fiscal_file import File, receive
 from rcbill_assets.resources.fiscal_inbox import Waiting, copy_whole
 from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.payment_checks import failures, improbable, reply_rows
+from rcbill_assets.rules.payment_checks import failures, improbable, odd_columns, reply_rows
 from rcbill_assets.rules.payments import Asked, Known, Reconciliation, keys_of, reconcile
 
 Lookup = Callable[[Asked], Known]
@@ -75,7 +75,8 @@ def effect_of(site: Site, file: File, lookup: Lookup, as_of: datetime) -> Effect
     fiscal, rows = site.policy.fiscal_file, file.received.rows
     known = lookup(keys_of(rows))
     found = reconcile(rows, known, fiscal=fiscal, as_of=as_of, zone=site.policy.zone)
-    return Effect(found, tuple(failures(found, rows, known.items)), tuple(improbable(found, known.items, fiscal)))
+    odd = [*odd_columns(file.received, fiscal), *improbable(found, known.items, fiscal)]
+    return Effect(found, tuple(failures(found, rows, known.items)), tuple(odd))
 
 
 def why_not_applied(site: Site, sha256: str, as_of: datetime) -> str | None:

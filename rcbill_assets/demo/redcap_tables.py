@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pandas as pd
 from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects.mysql import MEDIUMTEXT, TINYINT
+from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT, TINYINT
 from sqlalchemy.types import TypeEngine
 
 from rcbill_assets.demo.bulk_load import replace_tables
@@ -28,6 +28,8 @@ MYSQL_OPTIONS: Final[dict[str, Any]] = {
 
 _FLAG: Final[TypeEngine[Any]] = Integer().with_variant(TINYINT(), "mysql", "mariadb")
 _LONG_TEXT: Final[TypeEngine[Any]] = Text().with_variant(MEDIUMTEXT(), "mysql", "mariadb")
+# Whole seconds, as REDCap has them: once Dagster's storage is loaded, a plain DateTime has microseconds on MySQL.
+_MOMENT: Final[TypeEngine[Any]] = DateTime().with_variant(DATETIME(), "mysql", "mariadb")
 _NAME: Final = String(191)
 
 REDCAP: Final = MetaData()
@@ -57,9 +59,9 @@ _table(
     *_plain(Text, "app_title"),
     *_plain(_FLAG, "status", "purpose"),
     *_plain(Text, "purpose_other"),
-    *_plain(DateTime, "creation_time", "production_time", "inactive_time", "completed_time"),
+    *_plain(_MOMENT, "creation_time", "production_time", "inactive_time", "completed_time"),
     *_plain(String(100), "completed_by"),
-    *_found(DateTime, "date_deleted", "last_logged_event"),
+    *_found(_MOMENT, "date_deleted", "last_logged_event"),
     *_found(Integer, "created_by"),
     Column("log_event_table", String(20), nullable=False),
     *_plain(String(255), "project_pi_firstname", "project_pi_mi", "project_pi_lastname", "project_pi_email"),
@@ -72,7 +74,7 @@ _table(
     *_found(String(255), "user_email"),
     *_plain(String(255), "user_email2", "user_email3"),
     *_plain(String(255), "user_firstname", "user_lastname"),
-    *_plain(DateTime, "user_creation", "user_lastactivity", "user_lastlogin", "user_suspended_time", "user_expiration"),
+    *_plain(_MOMENT, "user_creation", "user_lastactivity", "user_lastlogin", "user_suspended_time", "user_expiration"),
     *_plain(String(255), "user_sponsor"),
     *_plain(Text, "user_comments"),
 )
@@ -88,7 +90,7 @@ _table(
     "redcap_record_counts",
     Column("project_id", Integer, primary_key=True, autoincrement=False),
     *_plain(Integer, "record_count"),
-    *_found(DateTime, "time_of_count"),
+    *_found(_MOMENT, "time_of_count"),
 )
 _table(
     "redcap_user_rights",

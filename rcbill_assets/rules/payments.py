@@ -171,8 +171,10 @@ def _settle_live(live: pd.DataFrame, out: pd.DataFrame, payments: pd.DataFrame, 
     verdicts.settle(brings & told.sure(live["after"].lt(0)), OVER, why, for_person=True)
     full = told.sure(of["full"])
     why = amount + " received; " + told.spoken(told.looked_up(on, out["open_after"])) + " is still open."
-    verdicts.settle(brings & ~full, SHORT, why, for_person=True)
-    verdicts.settle(brings, APPLIED, "Paid: " + amount + " received.", for_person=False)
+    # A part is what it is: nothing is wrong with its row.
+    verdicts.settle(brings & ~full, SHORT, why, for_person=False)
+    in_full = live["whole"].map({True: " received, in full: Amt Paid is empty.", False: " received."}).astype("string")
+    verdicts.settle(brings, APPLIED, "Paid: " + amount + in_full, for_person=False)
     reason = live["do_not_bill_reason"].fillna("Do Not Bill is set")
     # Money and Do Not Bill in one row: both are taken, and somebody should look.
     verdicts.settle(live["cancels"], APPLIED, "Canceled: " + reason + ".", for_person=live["tells"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
+from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine import Engine
 
 from rcbill_assets.changes.change_set import ChangeSet, Origin, Target, diff
@@ -40,7 +41,8 @@ def make_site(url: str, rows: list[Row] = ROWS) -> Engine:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("username", sa.String(40)),
         sa.Column("billable", sa.Integer),
-        sa.Column("updated", sa.DateTime),
+        # Once Dagster's storage is loaded, a plain DateTime has microseconds on MySQL.
+        sa.Column("updated", sa.DateTime().with_variant(DATETIME(), "mysql", "mariadb")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_general_ci",
     )
