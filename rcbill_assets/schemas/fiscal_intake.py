@@ -77,7 +77,7 @@ def rows_of(sheets: Sequence[Sheet], fiscal: FiscalFormat) -> Received:
     found = [heading for sheet in sheets if (heading := _heading_of(sheet, fiscal)) is not None]
     whole = [heading for heading in found if not heading.missing]
     if not whole:
-        return refused(_no_headings(sheets, found))
+        return refused(_no_headings(sheets, found, fiscal))
     if len(whole) > 1:
         names = " and ".join(repr(heading.sheet.name) for heading in whole)
         return refused(f"The sheets {names} all have the fiscal team's headings: keep the one that counts.")
@@ -114,10 +114,13 @@ def _heading_of(sheet: Sheet, fiscal: FiscalFormat) -> _Heading | None:
     return best
 
 
-def _no_headings(sheets: Sequence[Sheet], found: list[_Heading]) -> str:
+def _no_headings(sheets: Sequence[Sheet], found: list[_Heading], fiscal: FiscalFormat) -> str:
     if not found:
         names = ", ".join(repr(sheet.name) for sheet in sheets[:5]) or "there are none"
-        return f"No sheet ({names}) has the fiscal team's headings in its first {HEADINGS_WITHIN} rows."
+        ids = " or ".join(fiscal.shown(name) for name in BILLING_IDS)
+        needed = ", ".join([ids, *(fiscal.shown(name) for name in fiscal.needed)])
+        within = f"in its first {HEADINGS_WITHIN} rows"
+        return f"No sheet ({names}) has the fiscal team's headings {within}. Needed are {needed}."
     nearest = min(found, key=lambda heading: len(heading.missing))
     return (
         f"The sheet {nearest.sheet.name!r} has no column {', '.join(nearest.missing)}: add it, or name the heading it "
