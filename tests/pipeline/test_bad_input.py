@@ -250,7 +250,7 @@ class TestDoctor:
     def test_everything_is_right(self, desk: Desk) -> None:
         said = desk.run("doctor")
         assert said.status == 0, said.out + said.err
-        assert said.out.count(" ok: ") == 10
+        assert said.out.count(" ok: ") == 12
         for line in ("home ", "templates ", "ledger guards ", "mail ", "price of service 1 "):
             assert f"\n{line}" in said.out
         assert "hand-off send" in said.out
@@ -268,7 +268,7 @@ class TestDoctor:
         assert "redcap_config" in wrong[0]
         assert "app_title" in wrong[1]
         assert "rcbill ledger upgrade" in wrong[2]
-        assert said.out.count(" ok: ") == 5
+        assert said.out.count(" ok: ") == 7
         assert not (desk.folder / "new").exists()
 
     def test_files_mail_prices_and_guards_are_looked_at(self, desk: Desk) -> None:
