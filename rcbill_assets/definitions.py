@@ -5,7 +5,7 @@ from __future__ import annotations
 from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, schedules
-from rcbill_assets.assets import billing, messages, payments, people, projects, receivables, redcap
+from rcbill_assets.assets import billing, changes, messages, payments, people, projects, receivables, redcap
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
@@ -38,6 +38,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             payments.reply_asset(files),
             payments.mirror_asset(files),
             *receivables.ASSETS,
+            *changes.ASSETS,
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rcbill_assets.errors import SourceError, UnreachableError
 from rcbill_assets.files import write_whole
+from rcbill_assets.invoicing.publishers.fiscal_xlsx import MEDIA_TYPE
 from rcbill_assets.invoicing.publishers.reply_xlsx import reply_xlsx
 from rcbill_assets.ledger.fiscal import Effect, Incoming, contradicts_itself, waits_for_approval
 from rcbill_assets.messages.compose_files import file_refused_message, reply_message
@@ -99,12 +100,9 @@ def reply_of(site: Site, file: File, found: Reconciliation, as_of: datetime) -> 
     answered = reply_rows(file.received.original, found.dispositions)
     name = f"reply-{Path(file.name).stem[:150]}-{file.sha256[:8]}.xlsx"
     content = reply_xlsx(answered, title=f"Reply to {file.name}", as_of=as_of)
-    attachment = Attachment(name, XLSX, content)
+    attachment = Attachment(name, MEDIA_TYPE, content)
     message = reply_message(file.name, file.sha256, found, attachment, as_of, site.policy, site.templates)
     return name, content, message
-
-
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 def apply(site: Site, file: File, as_of: datetime, run_id: str) -> bool:

@@ -1,14 +1,13 @@
-"""payments/*: what is paid and what is owed, as the ledger has it now; and changes/*: the copy of it inside REDCap."""
+"""payments/*: what is paid and what is owed, as the ledger has it now."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
 import pandas as pd
-from dagster import AssetExecutionContext, AssetKey, AssetOut, Output, ResourceParam, asset, multi_asset
+from dagster import AssetExecutionContext, AssetKey, AssetOut, Output, ResourceParam, multi_asset
 
 from rcbill_assets.assets.describe import about, column_schema
-from rcbill_assets.assets.run import MIRROR_LINE_ITEMS, OWNER, as_of_of, readable
-from rcbill_assets.mirroring import mirrored
+from rcbill_assets.assets.run import OWNER, as_of_of, readable
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.receivables import (
@@ -20,7 +19,6 @@ from rcbill_assets.rules.receivables import (
     status_by_owner,
     status_by_project,
 )
-from rcbill_assets.schemas.payments import MIRRORED
 from rcbill_assets.schemas.receivables import (
     BALANCE,
     NOT_INVOICED,
@@ -91,24 +89,4 @@ def _told(items: pd.DataFrame, at: datetime) -> dict[str, pd.DataFrame]:
     }
 
 
-@asset(
-    key=["changes", "line_item_mirror"],
-    group_name="changes",
-    owners=[OWNER],
-    kinds={"mariadb"},
-    description=(
-        "One row per value changed in the copy of the line items inside REDCap, with what became of it: a plan while "
-        "the door of REDCap writes is closed. A site without that table has none."
-    ),
-    metadata={"dagster/column_schema": column_schema(MIRRORED)},
-    deps=[AssetKey([GROUP, "applied"])],
-)
-def line_item_mirror(context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf) -> Output[pd.DataFrame]:
-    """Bring the whole copy level with the ledger."""
-    with readable():
-        site.ledger.require_newest()
-        frame, more = mirrored(site, as_of_of(context, as_of), context.run.run_id, MIRROR_LINE_ITEMS)
-    return Output(frame, metadata=about(frame, **more))
-
-
-ASSETS = [receivables, line_item_mirror]
+ASSETS = [receivables]

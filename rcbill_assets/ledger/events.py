@@ -110,25 +110,20 @@ def credit_open_amounts(connection: Connection, items: pd.DataFrame, *, reason: 
     owing = items.loc[items["open"] != 0, ["id", "open"]].astype(object).to_numpy().tolist()
     if not owing:
         return
-    query = (
-        sa.select(t.credits.c.line_item_id, sa.func.max(t.credits.c.number))
-        .where(t.credits.c.line_item_id.in_([id_ for id_, _ in owing]))
-        .group_by(t.credits.c.line_item_id)
-    )
-    newest: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
+    numbers = next_credit_numbers(connection, [id_ for id_, _ in owing])
     connection.execute(
         t.credits.insert(),
         [
             {
                 "line_item_id": id_,
-                "number": newest.get(id_, 0) + 1,
+                "number": number,
                 "amount": still_open,
                 "reason": reason,
                 "credited_on": by.at.date(),
                 "recorded_at": by.at,
                 **by.as_columns(),
             }
-            for id_, still_open in owing
+            for (id_, still_open), number in zip(owing, numbers, strict=True)
         ],
     )
 
@@ -156,3 +151,16 @@ def take_back_payments(connection: Connection, items: pd.DataFrame, *, by: By) -
             for id_, amount, number, invoice_number in paid.where(paid.notna(), None).to_numpy().tolist()
         ],
     )
+
+
+def next_credit_numbers(connection: Connection, line_item_ids: list[int]) -> list[int]:
+    """Return the number of the next credit of each item."""
+    newest: dict[int, int] = {}
+    for start in range(0, len(line_item_ids), IDS_PER_STATEMENT):
+        some = line_item_ids[start : start + IDS_PER_STATEMENT]
+        c = t.credits.c
+        query = (
+            sa.select(c.line_item_id, sa.func.max(c.number)).where(c.line_item_id.in_(some)).group_by(c.line_item_id)
+        )
+        newest |= {row[0]: row[1] for row in connection.execute(query)}
+    return [newest.get(id_, 0) + 1 for id_ in line_item_ids]

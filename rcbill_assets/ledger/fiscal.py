@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.events import IDS_PER_STATEMENT, states_of
+from rcbill_assets.ledger.events import IDS_PER_STATEMENT, next_credit_numbers, states_of
 from rcbill_assets.ledger.frames import insert_one, read_frame, records
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.store import Ledger
@@ -356,7 +356,7 @@ def _write(connection: Connection, incoming: Incoming, found: Reconciliation, no
     _insert(connection, t.fiscal_rows, rows.assign(**flags), fiscal_file_id=file_id)
     _insert(connection, t.line_item_events, found.events, at=now, date_received=now, **told)
     _insert(connection, t.payments, found.payments, recorded_at=now, **told)
-    numbers = _next_credit(connection, found.credits["line_item_id"].to_list())
+    numbers = next_credit_numbers(connection, found.credits["line_item_id"].to_list())
     _insert(connection, t.credits, found.credits.assign(number=numbers), recorded_at=now, **told)
     banned = found.banned_owners.rename(columns={"reason": "why"})
     _insert(connection, t.banned_owners, banned, from_at=now, **told)
@@ -369,18 +369,6 @@ def _write(connection: Connection, incoming: Incoming, found: Reconciliation, no
             )
             .values(study_id=study.study_id)
         )
-
-
-def _next_credit(connection: Connection, ids: list[int]) -> list[int]:
-    """Return the number of each item's next credit."""
-    newest: dict[int, int] = {}
-    for some in _chunks(ids):
-        c = t.credits.c
-        query = (
-            sa.select(c.line_item_id, sa.func.max(c.number)).where(c.line_item_id.in_(some)).group_by(c.line_item_id)
-        )
-        newest |= {row[0]: row[1] for row in connection.execute(query)}
-    return [newest.get(id_, 0) + 1 for id_ in ids]
 
 
 def _insert(connection: Connection, table: sa.Table, frame: pd.DataFrame, **constants: Any) -> None:

@@ -11,6 +11,13 @@ from rcbill_assets.invoicing.invoice import Invoice, Published
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 CELL_LIMIT = 32_767  # what a cell can hold
+# Text stays text, whatever it starts with or looks like.
+PLAIN_CELLS = {
+    "in_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+}
 TEXT, MONEY, NUMBER = "text", "money", "number"
 
 # (heading, column of the line, kind of cell, width), in the order of the sheet.
@@ -42,10 +49,7 @@ class FiscalXlsx:
     def publish(self, invoice: Invoice) -> Published:
         """Return the sheet. Text stays text whatever it starts with; money and quantities are numbers."""
         buffer = BytesIO()
-        book = xlsxwriter.Workbook(
-            buffer,
-            {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False},
-        )
+        book = xlsxwriter.Workbook(buffer, PLAIN_CELLS)
         # The time of making would make every file of the same invoice another file.
         book.set_properties({"title": invoice.subject, "created": invoice.as_of.replace(tzinfo=None, microsecond=0)})
         sheet = book.add_worksheet("line items")

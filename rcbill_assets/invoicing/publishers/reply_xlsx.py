@@ -15,17 +15,15 @@ import pandas as pd
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
-CELL_LIMIT = 32_767  # what a cell can hold
+from rcbill_assets.invoicing.publishers.fiscal_xlsx import CELL_LIMIT, PLAIN_CELLS
+
 _FIRST_DAY = date(1900, 3, 1)  # before Excel's leap day that never was, days are told apart as text only
 
 
 def reply_xlsx(rows: pd.DataFrame, *, title: str, as_of: datetime) -> bytes:
     """Return a sheet of the rows: text stays text whatever it starts with, days are days, money and counts numbers."""
     buffer = BytesIO()
-    book = xlsxwriter.Workbook(
-        buffer,
-        {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False},
-    )
+    book = xlsxwriter.Workbook(buffer, PLAIN_CELLS)
     # The time of making would make every reply to the same file another file.
     book.set_properties({"title": title[:255], "created": as_of.replace(tzinfo=None, microsecond=0)})
     sheet = book.add_worksheet("reply")
