@@ -53,6 +53,22 @@ FEE = Decimal("130.00")
 HELD_BACK = {"60", "61", "73", "74"}
 OPEN: dict[str, Any] = {"doors": {"handoff": "send"}, "services": {"1": {"first_billing_month": MONTH}}}
 
+# A settings file in a house's home: the same site, for what runs by itself.
+SETTINGS = """\
+time_zone = "America/New_York"
+
+[places]
+home = "."
+redcap_url = "sqlite:///redcap.db"
+billing_url = "sqlite:///ledger.db"
+
+[doors]
+handoff = "send"
+
+[services.1]
+first_billing_month = "2024-10"
+"""
+
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 

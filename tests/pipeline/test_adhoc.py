@@ -16,21 +16,9 @@ from rcbill_assets.ledger.events import By, append_events, states_of
 from rcbill_assets.resources.run_reasons import why_it_failed
 from tests.pipeline.children import rcbill
 from tests.pipeline.conftest import MakeHouse
-from tests.pipeline.house import AS_OF, FEE, MONTH, QUIET, House
+from tests.pipeline.house import AS_OF, FEE, MONTH, QUIET, SETTINGS, House
 from tests.servers.smtp import MailServer
 
-SETTINGS = """\
-[places]
-home = "."
-redcap_url = "sqlite:///redcap.db"
-billing_url = "sqlite:///ledger.db"
-
-[doors]
-handoff = "send"
-
-[services.1]
-first_billing_month = "2024-10"
-"""
 ASKED = {"who": "clerk", "why": "the owner called"}
 
 

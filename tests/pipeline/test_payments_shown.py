@@ -15,23 +15,11 @@ from rcbill_assets.replay import ReplaySite, replay
 from tests.pipeline.children import Said, rcbill
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.files import book_of, rows_of, tells
-from tests.pipeline.house import FEE, QUIET, House
+from tests.pipeline.house import FEE, QUIET, SETTINGS, House
 
 AS_OF = "2024-12-02T12:00:00+00:00"
 APPLY = {"handoff": "send", "redcap_writes": "apply"}
 NOT_BILLED = {"Amt Paid": None, "Date of Pmt": None, "Do Not Bill": 1, "Do Not Bill Reason": 24}
-SETTINGS = """\
-[places]
-home = "."
-redcap_url = "sqlite:///redcap.db"
-billing_url = "sqlite:///ledger.db"
-
-[doors]
-handoff = "send"
-
-[services.1]
-first_billing_month = "2024-10"
-"""
 
 
 def with_mirror(house: House) -> House:

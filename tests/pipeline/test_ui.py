@@ -17,23 +17,9 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.pipeline.files import book_of, rows_of
-from tests.pipeline.house import House
+from tests.pipeline.house import SETTINGS, House
 from tests.servers.processes import free_port
 
-SETTINGS = """\
-time_zone = "America/New_York"
-
-[places]
-home = "."
-redcap_url = "sqlite:///redcap.db"
-billing_url = "sqlite:///ledger.db"
-
-[doors]
-handoff = "send"
-
-[services.1]
-first_billing_month = "2024-10"
-"""
 # Dagster starts in a few seconds, the sensor ticks each half minute; a busy machine takes its time.
 PATIENCE = 150
 
