@@ -80,6 +80,43 @@ class ChangeLimits(_Frozen):
     share: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.25")
 
 
+Days = Annotated[int, Field(ge=0, le=3660)]
+Months = Annotated[int, Field(ge=1, le=120)]
+
+
+class Ownership(_Frozen):
+    """When the ownership of a project is looked at (DOMAIN.md section 4)."""
+
+    created_months_ago: Months = 9
+    # Of the anniversary: this month and so many after it.
+    months_ahead: Annotated[int, Field(ge=0, le=11)] = 2
+    billable_after_months: Months = 1
+    template_projects: tuple[int, ...] = tuple(range(1, 15))
+
+
+class Consequences(_Frozen):
+    """What follows from neglect and from not paying, when, and after which notice (DOMAIN.md section 8)."""
+
+    inactive_months: Months = 11
+    restored_for_days: Days = 90
+    overdue_after_days: Days = 60
+    unpaid_after_days: Days = 101
+    # What mails speak of; there is some patience beyond it.
+    unpaid_after_days_told: Days = 90
+    delete_unpaid_after_days: Days = 365
+    delete_orphans_after_months: Months = 12
+    days_from_correct_ownership: Days = 30
+    days_from_overdue: Days = 10
+    days_from_will_be_deleted: Days = 30
+    notice_counts_for_days: Days = 365
+    # A mail that is only written as a file was read by nobody, but in the demo.
+    eml_counts: bool = False
+    newest_payment_file_days: Days = 35
+    release: Literal["apply", "report"] = "apply"
+    # How long the site's REDCap keeps what is deleted.
+    deleted_data_kept_for_days: Days = 365
+
+
 class ServicePolicy(_Frozen):
     """What a site chooses for one service."""
 
@@ -118,6 +155,8 @@ class Policy(_Frozen):
     # Of a whole run over the copy of the line items; a fiscal file may well move every open item of some months.
     improbable_mirror: ChangeLimits = ChangeLimits(rows=2_000, share=Decimal("0.5"))
     mail: Mail = Mail()
+    ownership: Ownership = Ownership()
+    consequences: Consequences = Consequences()
     fiscal_file: FiscalFormat = FiscalFormat()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
 

@@ -31,7 +31,8 @@ from rcbill_assets.rules.month import not_billed_yet
 from rcbill_assets.rules.payments import keys_of, reconcile
 from rcbill_assets.rules.people import owners
 from rcbill_assets.schemas.billing import EXEMPTIONS, OWED
-from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.intake import conform, empty
+from rcbill_assets.schemas.redcap import BILLED_PROJECTS
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import FrozenInputs
 
@@ -81,7 +82,7 @@ class ReplaySite:
         tables = self.redcap.tables(self.policy.zone)
         frames = {
             "config": tables.config,
-            "projects": tables.projects,
+            "projects": conform(tables.projects, BILLED_PROJECTS),
             "owners": owners(tables.projects, tables.project_ownership, tables.user_information),
             "rejects": tables.rejects,
             "prices": self.billing.prices(),

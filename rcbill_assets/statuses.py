@@ -28,3 +28,9 @@ INSERT, UPDATE, DELETE, EXPECT = CHANGE_ACTIONS = ("insert", "update", "delete",
 PLAN, APPLY = CHANGE_MODES = ("plan", "apply")
 # `unchanged`: it had the new value already, not by this set.
 APPLIED, CONFLICT, UNCHANGED = CHANGE_RESULTS = ("applied", "conflict", "unchanged")
+
+# What is done to a project (DOMAIN.md section 8), and the notices that tell of it (section 10).
+SEQUESTERED, RELEASED, DELETED = CONSEQUENCES = ("sequestered", "released", "deleted")
+IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED, TOLD = NOTICES = (
+    "impending_bill", "correct_ownership", "overdue", "will_be_deleted", "sequestered",
+)  # fmt: skip

@@ -7,5 +7,7 @@ SELECT
     firstname,
     lastname,
     billable,
-    sequestered
+    sequestered,
+    created,
+    updated
 FROM redcap_entity_project_ownership

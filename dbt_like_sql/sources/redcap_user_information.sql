@@ -6,5 +6,7 @@ SELECT
     user_email2,
     user_email3,
     user_firstname,
-    user_lastname
+    user_lastname,
+    user_lastlogin,
+    user_suspended_time
 FROM redcap_user_information

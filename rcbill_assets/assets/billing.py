@@ -32,6 +32,7 @@ from rcbill_assets.rules.month import new_service_instances, not_billed_yet
 from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
 from rcbill_assets.schemas.intake import conform, empty, together
+from rcbill_assets.schemas.redcap import BILLED_PROJECTS
 from rcbill_assets.services.registry import REGISTRY, billing_in
 from rcbill_assets.stopping import why_stopped
 
@@ -96,7 +97,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 return _before_the_first_month(context, site, month)
             frames = {
                 "config": redcap_config,
-                "projects": projects,
+                "projects": conform(projects, BILLED_PROJECTS),
                 "rejects": rejects,
                 "owners": owners,
                 "prices": site.ledger.prices(),

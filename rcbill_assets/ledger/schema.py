@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from rcbill_assets.ledger import change_tables, tables
+from rcbill_assets.ledger import change_tables, consequence_tables, register_tables, tables
 
 metadata = tables.metadata
-INSERT_ONLY = (*tables.INSERT_ONLY, *change_tables.INSERT_ONLY)
+INSERT_ONLY = (
+    *tables.INSERT_ONLY,
+    *change_tables.INSERT_ONLY,
+    *register_tables.INSERT_ONLY,
+    *consequence_tables.INSERT_ONLY,
+)

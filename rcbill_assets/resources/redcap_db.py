@@ -17,9 +17,18 @@ from sqlalchemy.engine import URL, Connection
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.resources.redcap_rights import with_privileges
 from rcbill_assets.schemas.billing import REJECTS
 from rcbill_assets.schemas.intake import first_by_key, read, together
-from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
+from rcbill_assets.schemas.redcap import (
+    CONFIG,
+    PROJECT_OWNERSHIP,
+    PROJECTS,
+    RECORD_COUNTS,
+    USER_INFORMATION,
+    USER_RIGHTS,
+    Source,
+)
 
 WHAT = "the REDCap database"
 # Options of a URL without which connectorx does the same: it always speaks utf8mb4.
@@ -42,6 +51,17 @@ class RedcapTables:
     projects: pd.DataFrame
     user_information: pd.DataFrame
     project_ownership: pd.DataFrame
+    rejects: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class RedcapWork:
+    """How much there is in each project, and who may work in it: `record_counts`, `user_rights`, and what could not be
+    read of them.
+    """
+
+    record_counts: pd.DataFrame
+    user_rights: pd.DataFrame
     rejects: pd.DataFrame
 
 
@@ -87,9 +107,25 @@ class RedcapDb:
         rejects = together([bad_config, bad_projects, bad_users, same_users, bad_ownership, same_projects], REJECTS)
         return RedcapTables(config, projects, users, ownership, rejects)
 
+    def work(self, zone: ZoneInfo) -> RedcapWork:
+        """Return what the daily jobs read besides: record counts and rights, each as it is when its turn comes."""
+        counts, bad_counts = self.extract(RECORD_COUNTS, zone)
+        rights, bad_rights = self.extract(USER_RIGHTS, zone)
+        return RedcapWork(counts, rights, together([bad_counts, bad_rights], REJECTS))
+
     def raw(self, table: str) -> pd.DataFrame:
-        """Return a table's rows with whatever types the database gives."""
+        """Return a table's rows with whatever types the database gives, and its key where that is made of several."""
+        rows = self._rows(table)
+        if table == USER_RIGHTS.table:
+            key = rows["project_id"].astype("string") + " " + rows["username"].astype("string")
+            rows[USER_RIGHTS.key] = key
+        return rows
+
+    def _rows(self, table: str) -> pd.DataFrame:
         query = source_sql(table)
+        if table == USER_RIGHTS.table:
+            with explained(WHAT, self.url), self.engine.connect() as connection:
+                query = with_privileges(query, connection)
         hint = f"check that it is a REDCap database with the table {table} as dbt_like_sql/sources/{table}.sql reads it"
         # SQLAlchemy proves the connection and the query first: connectorx takes 30 s to fail, and says less.
         with explained(WHAT, self.url, table_hint=hint), self.engine.connect() as connection:

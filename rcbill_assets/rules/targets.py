@@ -13,6 +13,7 @@ from rcbill_assets.calendar import BillingMonth, local_year_and_month
 from rcbill_assets.rules.decide import Rule, first_rule
 from rcbill_assets.rules.exemptions import exempt
 from rcbill_assets.schemas.billing import HELD, HELD_BACK, NOT_OWED, TARGETS
+from rcbill_assets.schemas.redcap import BILLED_COLUMNS
 from rcbill_assets.text import comparable
 
 
@@ -34,7 +35,7 @@ def target_projects(
     """
     rows = projects.merge(owners, on="project_id", how="left")
     year, month_of_year = local_year_and_month(rows["creation_time"], zone)
-    unreadable = rejects[rejects["effect"] == HELD_BACK]
+    unreadable = rejects[(rejects["effect"] == HELD_BACK) & rejects["column"].isin(BILLED_COLUMNS)]
 
     def set_aside(table: str) -> pd.Series:
         return rows["project_id"].isin(unreadable.loc[unreadable["table"] == table, "project_id"].dropna())

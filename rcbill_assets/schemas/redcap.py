@@ -43,11 +43,17 @@ PROJECTS = Source(
         {
             "project_id": whole("REDCap's id of the project", unique=True),
             "app_title": text("Title, as written"),
+            "purpose": whole("What it is for; 2 is research", nullable=True),
             "creation_time": instant("When the project was created; its anniversary is billed"),
+            "completed_time": instant("When it was marked completed, by its users or by a sequestration"),
+            "completed_by": text("Who marked it completed: a user, or a job of ours with its reason"),
             "date_deleted": instant("When it was deleted; missing while it lives"),
+            "last_logged_event": instant("When something was last logged of it"),
+            "log_event_table": text("Its log table"),
             "project_pi_firstname": text("First name of the PI named in the project"),
             "project_pi_lastname": text("Last name of the PI named in the project"),
             "project_pi_email": text("Address of the PI named in the project"),
+            "project_pi_username": text("Username of the PI named in the project"),
             "project_irb_number": text("IRB number"),
         },
         name="redcap_projects",
@@ -67,6 +73,8 @@ USER_INFORMATION = Source(
             "user_email3": text("Third address"),
             "user_firstname": text("First name"),
             "user_lastname": text("Last name"),
+            "user_lastlogin": instant("When the user last logged in"),
+            "user_suspended_time": instant("When the user was suspended; missing while not"),
         },
         name="redcap_user_information",
     ),
@@ -86,10 +94,61 @@ PROJECT_OWNERSHIP = Source(
             "lastname": text("Owner's last name, when not taken from the user"),
             "billable": flag("1 billed, 0 not, missing not decided yet"),
             "sequestered": flag("1 sequestered, 0 or missing not"),
+            "created": whole("When the record was made", unit="unix seconds", nullable=True),
+            "updated": whole("When it was last changed", unit="unix seconds", nullable=True),
         },
         name="redcap_entity_project_ownership",
     ),
     may_be_empty=True,
 )
 
+RECORD_COUNTS = Source(
+    table="redcap_record_counts",
+    key="project_id",
+    project_column="project_id",
+    schema=pa.DataFrameSchema(
+        {
+            "project_id": whole("Project", unique=True),
+            "record_count": whole("Its records", unit="records", nullable=True),
+            "time_of_count": instant("When they were counted"),
+        },
+        name="redcap_record_counts",
+    ),
+    may_be_empty=True,
+)
+
+# Made of two tables, and of whatever privileges this version of REDCap has (resources/redcap_rights.py).
+USER_RIGHTS = Source(
+    table="redcap_user_rights",
+    key="project_and_user",
+    project_column="project_id",
+    schema=pa.DataFrameSchema(
+        {
+            "project_and_user": text("The row's key: project id, a blank, username", nullable=False, unique=True),
+            "project_id": whole("Project"),
+            "username": text("User, as written", nullable=False),
+            "expiration": instant("When the rights end: as that day begins by the site's clock; missing: never"),
+            "valid": flag("0 when its role does not exist in its project: it grants nothing", nullable=False),
+            "any_privilege": flag("1 when any privilege of the row or its role is granted", nullable=False),
+            "high_privilege": flag("1 when `design` or `user_rights` is", nullable=False),
+        },
+        name="redcap_user_rights",
+    ),
+    may_be_empty=True,
+)
+
+# What billing reads, table by table; an unreadable value elsewhere does not hold back a bill.
+BILLED_PROJECTS: pa.DataFrameSchema = PROJECTS.schema.select_columns(
+    [
+        "project_id", "app_title", "creation_time", "date_deleted", "project_pi_firstname", "project_pi_lastname",
+        "project_pi_email", "project_irb_number",
+    ]
+)  # fmt: skip
+_LIFE_CYCLE_ONLY = {"user_lastlogin", "user_suspended_time", "created", "updated"}
+BILLED_COLUMNS: frozenset[str] = frozenset(
+    {*BILLED_PROJECTS.columns, *USER_INFORMATION.schema.columns, *PROJECT_OWNERSHIP.schema.columns}
+) - frozenset(_LIFE_CYCLE_ONLY)
+
 SOURCES: tuple[Source, ...] = (CONFIG, PROJECTS, USER_INFORMATION, PROJECT_OWNERSHIP)
+# What people's work in projects is decided on; read by the daily jobs, not by billing.
+WORK_SOURCES: tuple[Source, ...] = (RECORD_COUNTS, USER_RIGHTS)
