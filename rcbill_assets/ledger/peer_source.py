@@ -27,10 +27,10 @@ from rcbill_assets.schemas.billing import PRICES, SERVICE_INSTANCES
 from rcbill_assets.schemas.intake import conform
 
 WHAT = "the peer's billing database"
+# Read by peer_registers.py.
+STAFF, BANNED = "staff_employment_periods", "banned_owners"
 # What the peer has besides; a later version of this program places it.
-OTHER_TABLES = (
-    "banned_owners", "staff_employment_periods", "invoice_line_item_communications", "service_instance_relationships",
-)  # fmt: skip
+OTHER_TABLES = (BANNED, STAFF, "invoice_line_item_communications", "service_instance_relationships")
 # The peer's older price lists have no start date: the price holds since ever.
 SINCE_EVER = date(1900, 1, 1)
 
@@ -101,11 +101,25 @@ COLUMNS: dict[str, dict[str, PeerColumn]] = {
         "billing_frequency": PeerColumn("months_between_bills", "whole"),
         "start_date": _optional("starts_on", "day"),
     },
+    STAFF: {
+        "redcap_username": PeerColumn("username", "text"),
+        "employment_start": PeerColumn("from_at", "time"),
+        "employment_end": PeerColumn("until_at", "time"),
+    },
+    BANNED: {
+        "id": _optional("peer_id", "whole"),
+        "username": PeerColumn("username", "text"),
+        "email": PeerColumn("email", "text"),
+        "date_added": _optional("added_at", "time"),
+        "reason": _optional("why"),
+    },
 }
 
 
 # Kinds of cells without which a row has a place all the same when they cannot be read.
-_CAN_BE_DONE_WITHOUT = {ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}}
+_CAN_BE_DONE_WITHOUT = {
+    ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}, STAFF: set[str](), BANNED: {"whole", "time"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +164,8 @@ class PeerBilling:
 
 def is_peer_shape(url: str) -> bool:
     """Whether the database at the URL is one that the peer made, rather than a ledger of ours (or nothing yet)."""
-    with _connected(url) as connection:
-        there = _tables(connection)
+    with connected(url) as connection:
+        there = tables_of(connection)
     return VERSION_TABLE not in there and not there.isdisjoint(TABLES)
 
 
@@ -160,14 +174,14 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
 
     Everything is read in one transaction that cannot write.
     """
-    with _connected(url) as connection:
-        there = _tables(connection)
+    with connected(url) as connection:
+        there = tables_of(connection)
         where = shown(parse_url(url, WHAT))
         if VERSION_TABLE in there:
             raise SourceError(
                 f"{WHAT} ({where}) is a ledger of rcbill itself: give the URL of the database the peer made."
             )
-        raw = {table: _read_table(connection, table, there, where) for table in TABLES}
+        raw = {table: read_table(connection, table, there, where) for table in TABLES}
         others = {
             table: connection.scalar(sa.select(sa.func.count()).select_from(sa.table(table))) or 0
             for table in OTHER_TABLES
@@ -196,7 +210,7 @@ def read_peer(url: str, zone: ZoneInfo, *, fiscal_year_first_month: int = 7) -> 
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection]:
+def connected(url: str) -> Iterator[Connection]:
     """Connect for reading: SQLite opens the file so, MariaDB and MySQL get a transaction that can do nothing else."""
     engine = make_engine(url, WHAT, read_only=True)
     try:
@@ -210,12 +224,13 @@ def _connected(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _tables(connection: Connection) -> set[str]:
+def tables_of(connection: Connection) -> set[str]:
+    """Return the names of the tables and views that the reading user sees."""
     inspector = sa.inspect(connection)
     return {*inspector.get_table_names(), *inspector.get_view_names()}
 
 
-def _read_table(connection: Connection, table: str, there: set[str], where: str) -> pd.DataFrame:
+def read_table(connection: Connection, table: str, there: set[str], where: str) -> pd.DataFrame:
     """Return the columns we know of a table as the database gives them; SourceError when it lacks a needed one."""
     if table not in there:
         raise SourceError(f"{WHAT} ({where}) has no table {table}: check that it is the database the peer made.")

@@ -15,7 +15,10 @@ _NUMBERS = {
     "id", "service_type_code", "ctsi_study_id", "price_of_service", "qty_provided", "amount_due", "crc_number", "price",
     "billing_frequency", "active", "term_date_is_accurate",
 }  # fmt: skip
-_TIMES = {"je_posting_date", "date_sent", "date_received", "created", "updated", "date_added", "start_date"}
+_TIMES = {
+    "je_posting_date", "date_sent", "date_received", "created", "updated", "date_added", "start_date",
+    "employment_start", "employment_end",
+}  # fmt: skip
 
 ITEM = {
     "id": 1.0,

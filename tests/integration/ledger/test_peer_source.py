@@ -142,7 +142,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 def test_it_is_read_in_a_transaction_that_cannot_write(redcap_url: str) -> None:
     make_peer(redcap_url, {})
     with (
-        peer_source._connected(redcap_url) as connection,
+        peer_source.connected(redcap_url) as connection,
         pytest.raises(sa.exc.DBAPIError, match=r"(?i)read.?only"),
     ):
         connection.exec_driver_sql("DELETE FROM invoice_line_item")
