@@ -8,7 +8,7 @@ what was not kept as it was given takes the whole transaction back. Killed anywh
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -48,16 +48,19 @@ class _RacedError(Exception):
     """A row changed between being locked and being written, on a table without transactions."""
 
 
-def write_changes(engine: Engine, changes: ChangeSet, *, repeat: bool = False) -> pd.DataFrame:
+def write_changes(
+    engine: Engine, changes: ChangeSet, *, repeat: bool = False, refused: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Write a set and return the result of each of its rows (schema CHANGE_RESULTS).
 
-    `repeat` says that the set was begun before, and may have been committed: rows that have their new values then count
-    as applied. Deadlocks and lock waits are tried again whole; so is a lost connection.
+    `refused` are units that are not to be written any more, each with the reason. `repeat` says that the set was begun
+    before, and may have been committed: rows that have their new values then count as applied. Deadlocks and lock waits
+    are tried again whole; so is a lost connection.
     """
     rows = touched_rows(changes)
     with explained(WHAT, engine.url, table_hint=HINT):
         for reconnect in range(RECONNECTS + 1):
-            work = partial(_write, rows=rows, repeat=repeat)
+            work = partial(_write, rows=rows, repeat=repeat, refused=refused or {})
             try:
                 return write(engine, work)
             except exc.DBAPIError as error:
@@ -73,6 +76,15 @@ def write_changes(engine: Engine, changes: ChangeSet, *, repeat: bool = False) -
     raise AssertionError("unreachable: the last try returns or raises")
 
 
+def find_out(engine: Engine, changes: ChangeSet, why_not: str) -> pd.DataFrame:
+    """Return what became of the rows of a set whose run was killed: applied, or left alone (`why_not`)."""
+    rows = touched_rows(changes)
+    refused = dict.fromkeys((row.unit for row in rows), why_not)
+    with explained(WHAT, engine.url, table_hint=HINT), engine.connect() as connection, connection.begin():
+        verdicts = _verdicts(connection, rows, lock=False, refused=refused)
+    return results_of(rows, verdicts, written=APPLIED, done=called_done(repeat=True))
+
+
 def look_at(engine: Engine, changes: ChangeSet) -> pd.DataFrame:
     """Return what would become of each row of a set if it were written now; nothing is locked or written."""
     rows = touched_rows(changes)
@@ -81,14 +93,14 @@ def look_at(engine: Engine, changes: ChangeSet) -> pd.DataFrame:
     return results_of(rows, verdicts, written="planned", done=called_done(repeat=False))
 
 
-def _write(connection: Connection, rows: list[Touched], *, repeat: bool) -> pd.DataFrame:
+def _write(connection: Connection, rows: list[Touched], *, repeat: bool, refused: Mapping[str, str]) -> pd.DataFrame:
     if connection.dialect.name == "mysql":
         # A server that is not strict cuts what is too long, and says nothing.
         connection.exec_driver_sql(
             "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@SESSION.sql_mode, ''), 'STRICT_ALL_TABLES')"
         )
     raws: dict[int, Raw] = {}
-    verdicts = _verdicts(connection, rows, lock=True, raws=raws)
+    verdicts = _verdicts(connection, rows, lock=True, raws=raws, refused=refused)
     to_write = [place for place, found in enumerate(verdicts) if found.what == "write"]
     batches: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for place in to_write:
@@ -114,7 +126,12 @@ def _parts(places: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _verdicts(
-    connection: Connection, rows: list[Touched], *, lock: bool, raws: dict[int, Raw] | None = None
+    connection: Connection,
+    rows: list[Touched],
+    *,
+    lock: bool,
+    raws: dict[int, Raw] | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> list[Verdict]:
     """Return what becomes of each row, and put into `raws` what those to be changed hold, as the driver gives it."""
     found: dict[int, Verdict] = {}
@@ -122,7 +139,7 @@ def _verdicts(
         found[place] = verdict(rows[place], held)
         if raws is not None and held:
             raws[place] = held[0]
-    return by_units(rows, found)
+    return by_units(rows, found, refused)
 
 
 def _standing(connection: Connection, rows: list[Touched], *, lock: bool) -> Iterator[tuple[int, list[Raw]]]:

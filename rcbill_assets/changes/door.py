@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Protocol
 
 import pandas as pd
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
-from rcbill_assets.changes.apply import WHAT, write_changes
+from rcbill_assets.changes.apply import WHAT, find_out, write_changes
 from rcbill_assets.changes.change_set import ChangeSet, Origin, improbable, reverted
-from rcbill_assets.changes.store import By, ChangeStore
+from rcbill_assets.changes.store import By, ChangeStore, mark_results
 from rcbill_assets.errors import ChangesError, SettingsError
 from rcbill_assets.ledger.engine import make_engine
 from rcbill_assets.ledger.store import Ledger
@@ -28,6 +28,23 @@ from rcbill_assets.statuses import CONFLICT, PLAN
 
 # One set is written at a time: they would meet in the same rows.
 LOCK = "changes"
+ENDED_BEFORE = "the run that was to write it ended before it did"
+
+
+class Along(Protocol):
+    """What the ledger keeps together with a set: recorded with it, asked before it is written, marked with it."""
+
+    def record(self, connection: Connection, set_id: int) -> None:
+        """Record what the set stands for, in the transaction that records the set."""
+
+    def refused(self, connection: Connection) -> Mapping[str, str]:
+        """Return the units that are not to be written any more, each with the reason; hold what that depends on.
+
+        Asked in the transaction of the ledger that ends after REDCap's.
+        """
+
+    def done(self, connection: Connection, set_id: int, results: pd.DataFrame) -> None:
+        """Record what follows from the results (schema CHANGE_RESULTS), in the transaction that marks them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +94,13 @@ class Door:
         return make_engine(self._url, WHAT)
 
     def put(
-        self, changes: ChangeSet, by: By, *, limits: ChangeLimits | None = None, sizes: Mapping[str, int] | None = None
+        self,
+        changes: ChangeSet,
+        by: By,
+        *,
+        limits: ChangeLimits | None = None,
+        sizes: Mapping[str, int] | None = None,
+        along: Along | None = None,
     ) -> Outcome:
         """Record a set, and write it if the door is open; ChangesError when it touches too much of a table.
 
@@ -85,25 +108,36 @@ class Door:
         """
         stopped = improbable(changes, sizes or {}, limits) if limits is not None else None
         if self.mode == PLAN or stopped is not None or not len(changes):
-            planned = self.plan(changes, by, stopped=stopped)
+            planned = self.plan(changes, by, stopped=stopped, along=along)
             if self.mode == PLAN or planned.stopped is None:
                 return planned
             raise ChangesError(f"Change set {planned.set_id} is stopped. {stopped}")
-        set_id, changes = self._recorded(changes, by)
-        return self._known(set_id, changes) or self._written(set_id, changes, by)
+        set_id, changes = self._recorded(changes, by, along)
+        return self._known(set_id, changes) or self._written(set_id, changes, by, along)
 
-    def plan(self, changes: ChangeSet, by: By, *, stopped: str | None = None) -> Outcome:
+    def plan(self, changes: ChangeSet, by: By, *, stopped: str | None = None, along: Along | None = None) -> Outcome:
         """Record a set that is not written now, or find it where it waits already; `stopped` is why not."""
         if not len(changes):
             return Outcome(None, changes, empty(CHANGE_RESULTS))
-        set_id, changes = self._recorded(changes, by, to_wait=True)
+        set_id, changes = self._recorded(changes, by, along, to_wait=True)
         return self._known(set_id, changes) or Outcome(set_id, changes, _planned(changes), stopped)
 
-    def apply(self, set_id: int, by: By) -> Outcome:
+    def apply(self, set_id: int, by: By, along: Along | None = None) -> Outcome:
         """Write a recorded set, whatever the limits say: a person has looked at it."""
         changes = self.store.load(set_id)
         self._require_open()
-        return self._known(set_id, changes) or self._written(set_id, changes, by)
+        return self._known(set_id, changes) or self._written(set_id, changes, by, along)
+
+    def find_out(self, set_id: int, by: By, along: Along | None = None) -> Outcome:
+        """Mark what became of a set whose run was killed while it wrote; nothing is written now."""
+        changes = self.store.load(set_id)
+        with self.store.ledger.exclusive(LOCK):
+            known = self._known(set_id, changes)
+            if known is not None:
+                return known
+            results = find_out(self.engine, changes, ENDED_BEFORE)
+            self.store.ledger.write(lambda connection: self._mark(connection, set_id, results, by, along))
+        return Outcome(set_id, changes, results)
 
     def revert(self, set_id: int, origin: Origin, by: By) -> Outcome:
         """Take back what a set has written, as a set of its own; rows that were changed since are conflicts."""
@@ -113,9 +147,12 @@ class Door:
             raise ChangesError(f"Change set {set_id} has written nothing that could be taken back.")
         return self.put(back, by)
 
-    def _recorded(self, changes: ChangeSet, by: By, *, to_wait: bool = False) -> tuple[int, ChangeSet]:
+    def _recorded(
+        self, changes: ChangeSet, by: By, along: Along | None, *, to_wait: bool = False
+    ) -> tuple[int, ChangeSet]:
         """Record a set; return it as it was recorded: its rows may have come in another order then."""
-        set_id = self.store.record(changes, mode=self.mode, by=by, to_wait=to_wait)
+        record = along.record if along is not None else None
+        set_id = self.store.record(changes, mode=self.mode, by=by, to_wait=to_wait, along=record)
         return set_id, self.store.load(set_id)
 
     def _require_open(self) -> None:
@@ -124,16 +161,30 @@ class Door:
                 'The door to REDCap is closed: open it with [doors] redcap_writes = "apply". Nothing was written.'
             )
 
-    def _written(self, set_id: int, changes: ChangeSet, by: By) -> Outcome:
+    def _written(self, set_id: int, changes: ChangeSet, by: By, along: Along | None) -> Outcome:
         engine = self.engine
         with self.store.ledger.exclusive(LOCK):
             known = self._known(set_id, changes)
             if known is not None:
                 return known
-            attempt = self.store.begin(set_id, by)
-            results = write_changes(engine, changes, repeat=attempt > 1)
-            self.store.mark(set_id, results, by)
+            repeat = self.store.begin(set_id, by) > 1
+
+            def work(connection: Connection) -> pd.DataFrame:
+                # REDCap's transaction ends within the ledger's: what is asked for here holds until both have ended.
+                nonlocal repeat
+                refused = along.refused(connection) if along is not None else {}
+                results = write_changes(engine, changes, repeat=repeat, refused=refused)
+                repeat = True
+                self._mark(connection, set_id, results, by, along)
+                return results
+
+            results = self.store.ledger.write(work)
         return Outcome(set_id, changes, results)
+
+    def _mark(self, connection: Connection, set_id: int, results: pd.DataFrame, by: By, along: Along | None) -> None:
+        mark_results(connection, set_id, results, by)
+        if along is not None:
+            along.done(connection, set_id, results)
 
     def _known(self, set_id: int, changes: ChangeSet) -> Outcome | None:
         results = self.store.results(set_id)

@@ -132,22 +132,30 @@ def _quoted(value: Any) -> str:
     return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
 
 
-def by_units(rows: list[Touched], verdicts: dict[int, Verdict]) -> list[Verdict]:
+def by_units(
+    rows: list[Touched], verdicts: dict[int, Verdict], refused: Mapping[str, str] | None = None
+) -> list[Verdict]:
     """Return the verdict on each row, given those on the rows with a key by their place: a unit is written whole.
 
-    A row without a key goes with its unit: it is written when something else of it is.
+    A row without a key goes with its unit: it is written when something else of it is. `refused` are units that are
+    not to be written any more, and why; what of them is written already stays.
     """
     units: dict[str, list[int]] = defaultdict(list)
     for place, row in enumerate(rows):
         units[row.unit].append(place)
     final: dict[int, Verdict] = {}
-    for places in units.values():
+    for unit, places in units.items():
         own = {place: verdicts[place] for place in places if place in verdicts}
+        why = (refused or {}).get(unit)
+        if why is not None:
+            own = {place: Verdict("conflict", why) if v.what == "write" else v for place, v in own.items()}
         bad = [place for place, found in own.items() if found.what == "conflict"]
         with_it = Verdict("write") if any(found.what == "write" for found in own.values()) else Verdict("done")
         for place in places:
             found = own.get(place, with_it)
-            if bad and (found.what == "write" or place not in own):
+            if bad and why is not None and place not in own:
+                found = Verdict("conflict", why)
+            elif bad and (found.what == "write" or place not in own):
                 found = Verdict("conflict", f"it is written together with row {rows[bad[0]].numbers[0]} or not at all")
             final[place] = found
     return [final[place] for place in range(len(rows))]

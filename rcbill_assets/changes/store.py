@@ -5,6 +5,7 @@ What belongs here: rows of the ledger's tables in and out. Whether and how a set
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -48,11 +49,20 @@ class ChangeStore:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
-    def record(self, changes: ChangeSet, *, mode: str, by: By, to_wait: bool = False) -> int:
+    def record(
+        self,
+        changes: ChangeSet,
+        *,
+        mode: str,
+        by: By,
+        to_wait: bool = False,
+        along: Callable[[Connection, int], None] | None = None,
+    ) -> int:
         """Record a set and return its number; one of the same content keeps the number it has.
 
-        `to_wait` says that it is not to be written now. A run of each day would plan the same again: such a set, of
-        whatever time, keeps the number under which it waits already.
+        `along` is done in the same transaction, when the set is new. `to_wait` says that it is not to be written now: a
+        run of each day would plan the same again, so such a set, of whatever time, keeps the number under which it
+        waits already.
         """
         require_whole(changes)
         sets = t.change_sets
@@ -79,6 +89,8 @@ class ChangeStore:
             )
             rows = changes.rows.rename(columns=_NAMES)
             connection.execute(t.change_set_rows.insert(), records(rows, change_set_id=set_id))
+            if along is not None:
+                along(connection, set_id)
             return set_id
 
         return self.ledger.write(work)
@@ -111,18 +123,23 @@ class ChangeStore:
 
         return self.ledger.write(work)
 
+    def begun(self, job: str) -> list[int]:
+        """Return the sets of a job that were begun, and of which nothing is known since: their run was killed."""
+        sets, attempts, results = t.change_sets, t.change_set_attempts, t.change_set_results
+        query = (
+            sa.select(sets.c.id)
+            .where(
+                sets.c.job == job,
+                sa.select(attempts.c.number).where(attempts.c.change_set_id == sets.c.id).exists(),
+                ~sa.select(results.c.number).where(results.c.change_set_id == sets.c.id).exists(),
+            )
+            .order_by(sets.c.id)
+        )
+        return [int(found) for found in self.ledger.read(lambda connection: connection.scalars(query).all())]
+
     def mark(self, set_id: int, results: pd.DataFrame, by: By) -> None:
         """Record what became of the rows of a set; what is recorded already stays."""
-        table = t.change_set_results
-
-        def work(connection: Connection) -> None:
-            known = set(connection.scalars(sa.select(table.c.number).where(table.c.change_set_id == set_id)))
-            fresh = results[~results["number"].isin(known)]
-            if not fresh.empty:
-                rows = records(fresh, change_set_id=set_id, at=by.at, applied_by_run=by.run_id)
-                connection.execute(table.insert(), rows)
-
-        self.ledger.write(work)
+        self.ledger.write(lambda connection: mark_results(connection, set_id, results, by))
 
     def results(self, set_id: int) -> pd.DataFrame:
         """Return what became of the rows of a set (schema CHANGE_RESULTS); none while it has not been applied."""
@@ -159,6 +176,15 @@ class ChangeStore:
         columns = [counted[name].label(name) if name in counted else sets.c[name] for name in CHANGE_SETS.columns]
         query = sa.select(*columns).order_by(sets.c.id.desc()).limit(newest)
         return self.ledger.read(lambda connection: read_frame(connection, query, CHANGE_SETS))
+
+
+def mark_results(connection: Connection, set_id: int, results: pd.DataFrame, by: By) -> None:
+    """As `ChangeStore.mark`, in a transaction that is open."""
+    table = t.change_set_results
+    known = set(connection.scalars(sa.select(table.c.number).where(table.c.change_set_id == set_id)))
+    fresh = results[~results["number"].isin(known)]
+    if not fresh.empty:
+        connection.execute(table.insert(), records(fresh, change_set_id=set_id, at=by.at, applied_by_run=by.run_id))
 
 
 def _waiting(connection: Connection, changes: ChangeSet) -> int | None:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from rcbill_assets.changes import apply
+from rcbill_assets.changes import door as doors
 from rcbill_assets.changes.door import Door
 from rcbill_assets.changes.store import ChangeStore
 from rcbill_assets.ledger.store import Ledger
@@ -42,7 +43,7 @@ def kill_at(point: str, door: Door) -> None:
     around(ChangeStore, "begin", after="after begin")
     around(apply, "_change", after="amid writing")
     around(door.engine.dialect, "do_commit", before="before commit")
-    around(ChangeStore, "mark", before="before mark", after="after mark")
+    around(doors, "mark_results", before="before mark", after="after mark")
 
 
 def main(ledger_url: str, redcap_url: str, point: str) -> None:
