@@ -12,6 +12,11 @@ OF_A_FILE = AssetSelection.assets(
     *(["payments", name] for name in ("received", "dispositions", "applied", "reply", "mirror"))
 )
 
+# The assets of one month; their groups have others, which tell of the whole site.
+OF_A_MONTH = AssetSelection.groups("redcap", "billing") | AssetSelection.assets(
+    ["people", "owners"], ["projects", "target"], ["messages", "outbox"], ["messages", "sent"]
+)
+
 
 def receive_payments() -> UnresolvedAssetJobDefinition:
     """Return the job that takes one of the fiscal team's files; its partitions are its assets'."""
@@ -30,7 +35,7 @@ def monthly_billing() -> UnresolvedAssetJobDefinition:
     """Return the job that bills one finished month; its partitions are its assets'."""
     return define_asset_job(
         JOB,
-        selection=AssetSelection.groups("redcap", "people", "projects", "billing", "messages"),
+        selection=OF_A_MONTH,
         executor_def=in_process_executor,
         description=(
             "Bills one finished month: reads REDCap, freezes what it decides on, writes the month's line items to the "
