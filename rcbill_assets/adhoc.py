@@ -193,7 +193,13 @@ class AdHoc:
             return False, "The fiscal team is not told: the hand-off's door is closed ([doors] handoff)."
         site, own = self.site, self.actions.notice_id or 0
         try:
-            sent = deliver(site.outbox, site.mailer, site.clock, self.source, site.outbox.waiting(handoffs=False))
+            sent = deliver(
+                site.outbox,
+                site.mailer,
+                site.clock,
+                self.source,
+                site.outbox.waiting(handoffs=False, owners=site.mails_owners),
+            )
         except RcbillError as error:
             # The action itself stands, whatever becomes of its mail.
             return False, f"{WAITS} {error}"

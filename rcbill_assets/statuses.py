@@ -31,6 +31,8 @@ APPLIED, CONFLICT, UNCHANGED = CHANGE_RESULTS = ("applied", "conflict", "unchang
 
 # What is done to a project (DOMAIN.md section 8), and the notices that tell of it (section 10).
 SEQUESTERED, RELEASED, DELETED = CONSEQUENCES = ("sequestered", "released", "deleted")
-IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED, TOLD = NOTICES = (
-    "impending_bill", "correct_ownership", "overdue", "will_be_deleted", "sequestered",
+IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED, TOLD_SEQUESTERED, TOLD_RELEASED = NOTICES = (
+    "impending_bill", "correct_ownership", "overdue", "will_be_deleted", "sequestered", "released",
 )  # fmt: skip
+# Templates of mail that waits for the door of owners' mail.
+TO_OWNERS = NOTICES

@@ -73,7 +73,11 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         with readable():
             begin_run(context, site, as_of)
             delivery = deliver(
-                site.outbox, site.mailer, site.clock, context.run.run_id, site.outbox.waiting(handoffs=site.hands_off)
+                site.outbox,
+                site.mailer,
+                site.clock,
+                context.run.run_id,
+                site.outbox.waiting(handoffs=site.hands_off, owners=site.mails_owners),
             )
             overview = site.outbox.overview()
             sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)

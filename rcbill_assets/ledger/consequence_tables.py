@@ -54,4 +54,14 @@ restorations = _table(
     sa.UniqueConstraint("project_id", "sequestered_at", name="uq_restorations_once"),
 )
 
-INSERT_ONLY = (notices, consequences, restorations)
+# When a recipient's mail server (or a folder of files) took a message; by which way tells what it is worth.
+deliveries = _table(
+    "deliveries",
+    sa.Column("outbox_id", Id, sa.ForeignKey("outbox.id"), primary_key=True, autoincrement=False),
+    sa.Column("address", sa.String(320), primary_key=True),
+    sa.Column("transport", sa.String(8), nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    _one_of("transport", ("eml", "smtp")),
+)
+
+INSERT_ONLY = (notices, consequences, restorations, deliveries)

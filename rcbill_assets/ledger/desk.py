@@ -11,13 +11,11 @@ from sqlalchemy.engine import Connection
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.frames import insert_one
+from rcbill_assets.ledger.frames import insert_one, read_frame
 from rcbill_assets.ledger.store import Ledger, seed_prices
-from rcbill_assets.rules.exemptions import PERSON, PROJECT
+from rcbill_assets.rules.exemptions import KINDS, PROJECT
+from rcbill_assets.schemas.registers import ENTRIES
 from rcbill_assets.services.registry import REGISTRY
-
-# Departments and customers can be told apart only with people data, which comes with the reports.
-KINDS = (PERSON, PROJECT)
 
 
 class Desk:
@@ -69,7 +67,7 @@ class Desk:
     ) -> int:
         """Record an exemption and return its number."""
         if kind not in KINDS:
-            raise LedgerError(f"An exemption is of a {' or a '.join(KINDS)}, not of a {kind!r}.")
+            raise LedgerError(f"An exemption is of a {', '.join(KINDS[:-1])} or {KINDS[-1]}, not of a {kind!r}.")
         if until_at is not None and until_at < from_at:
             raise LedgerError("An exemption cannot end before it begins.")
         subject = _subject(kind, subject)
@@ -106,20 +104,18 @@ class Desk:
         self.ledger.write(end)
 
     def exemptions(self) -> pd.DataFrame:
-        """Return every exemption with its number, who and why."""
+        """Return every exemption with its number, who and why (schema ENTRIES["exemptions"])."""
         x, ends = t.exemptions, t.exemption_ends
         query = (
             sa.select(
-                x.c.id, x.c.kind, x.c.subject, x.c.from_at,
+                x.c.id.label("number"), x.c.kind, x.c.subject, x.c.from_at,
                 sa.func.coalesce(ends.c.to_at, x.c.until_at).label("until_at"), x.c.who, x.c.why,
+                ends.c.who.label("ended_by"), ends.c.why.label("ended_because"),
             )
             .outerjoin(ends, ends.c.exemption_id == x.c.id)
             .order_by(x.c.id)
         )  # fmt: skip
-        with self.ledger.engine.connect() as connection:
-            result = connection.execute(query)
-            names = list(result.keys())
-            return pd.DataFrame(result.all(), columns=names)
+        return self.ledger.read(lambda connection: read_frame(connection, query, ENTRIES["exemptions"]))
 
 
 def _known_service(connection: Connection, code: str) -> None:

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.consequence_tables import deliveries
 from rcbill_assets.ledger.frames import insert_one
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.message import Attachment, Message, Refusal
+from rcbill_assets.statuses import TO_OWNERS
 
 RECORDED, SENDING, ACCEPTED, FAILED = "recorded", "sending", "accepted", "failed"
 REFUSED = "refused"  # of a recipient; the others are both a message's and a recipient's
@@ -110,11 +112,11 @@ class Outbox:
         """Record a message that tells of nothing else in the ledger."""
         return self.ledger.write(lambda connection: record_message(connection, message, run_id=run_id, now=now))
 
-    def waiting(self, *, handoffs: bool = True) -> list[int]:
+    def waiting(self, *, handoffs: bool = True, owners: bool = True) -> list[int]:
         """Return the ids of what is to be sent, oldest first: recorded, left behind by a sender that died, or accepted
         but for a recipient that the server would not take then.
 
-        Hand-offs are left out where their door is closed.
+        Hand-offs, and mail to owners, are left out where their door is closed.
         """
         r = t.outbox_recipients
         somebody_waits = sa.select(r.c.outbox_id).where(r.c.outbox_id == t.outbox.c.id, r.c.status == RECORDED).exists()
@@ -126,6 +128,8 @@ class Outbox:
         )
         if not handoffs:
             query = query.where(t.outbox.c.handoff_id.is_(None))
+        if not owners:
+            query = query.where(t.outbox.c.template.notin_(TO_OWNERS))
         return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
 
     def load(self, outbox_id: int) -> Recorded:
@@ -196,7 +200,14 @@ class Outbox:
         self.ledger.write(mark)
 
     def tried(
-        self, recorded: Recorded, refused: Mapping[str, Refusal], why: str, *, run_id: str, now: datetime
+        self,
+        recorded: Recorded,
+        refused: Mapping[str, Refusal],
+        why: str,
+        *,
+        transport: str,
+        run_id: str,
+        now: datetime,
     ) -> Tried:
         """Mark what became of a try, recipient by recipient: who is not in `refused` has the message.
 
@@ -216,6 +227,7 @@ class Outbox:
                 connection.execute(
                     r.update().where(r.c.outbox_id == recorded.id, r.c.address == address).values(values)
                 )
+            _delivered(connection, recorded, set(recorded.waiting) - set(refused), transport, now)
             people = connection.execute(sa.select(r.c.kind, r.c.status).where(r.c.outbox_id == recorded.id)).all()
             status = _stands({person.status for person in people if person.kind == "to"})
             waits = any(person.status == RECORDED for person in people)
@@ -271,6 +283,18 @@ class Outbox:
             result = connection.execute(query)
             names = list(result.keys())
             return pd.DataFrame(result.all(), columns=names)
+
+
+def _delivered(connection: Connection, recorded: Recorded, addresses: set[str], transport: str, now: datetime) -> None:
+    """Record that these recipients have the message: a notice counts from then."""
+    d = deliveries.c
+    known = set(connection.scalars(sa.select(d.address).where(d.outbox_id == recorded.id)))
+    rows = [
+        {"outbox_id": recorded.id, "address": address, "transport": transport, "at": now}
+        for address in sorted(addresses - known)
+    ]
+    if rows:
+        connection.execute(deliveries.insert(), rows)
 
 
 def _stands(statuses: set[str]) -> str:

@@ -25,6 +25,10 @@ from rcbill_assets.policy import Mail
 class Mailer(Protocol):
     """What takes mail."""
 
+    @property
+    def transport(self) -> str:
+        """By which way: `eml` or `smtp`."""
+
     def send(self, message: Message, to: Sequence[str]) -> Mapping[str, Refusal]:
         """Hand the message over for these of its recipients; return those not taken, and why. The others have it.
 
@@ -59,6 +63,8 @@ def as_mail(message: Message) -> EmailMessage:
 class EmlFolder:
     """Writes each mail as a file of its own; a mail counts as accepted when its file is whole under its name."""
 
+    transport = "eml"
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
@@ -84,6 +90,8 @@ class EmlFolder:
 
 class SmtpServer:
     """Hands each mail to an SMTP server."""
+
+    transport = "smtp"
 
     def __init__(self, settings: Mail, password: str | None) -> None:
         self._settings = settings

@@ -60,7 +60,7 @@ def deliver(outbox: Outbox, mailer: Mailer, clock: Clock, run_id: str, only: Seq
                 why = str(error)
                 refused = dict.fromkeys(recorded.waiting, Refusal(why, for_good=True))
             why = why or _why(recorded, refused)
-            tried = outbox.tried(recorded, refused, why, run_id=run_id, now=clock.now())
+            tried = outbox.tried(recorded, refused, why, transport=mailer.transport, run_id=run_id, now=clock.now())
             delivery.items_sent += tried.items_sent
             if tried.status == FAILED:
                 delivery.refused[outbox_id] = why

@@ -12,6 +12,7 @@ from rcbill_assets.changes.door import Door
 from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.months import Months
 from rcbill_assets.ledger.outbox import Outbox
+from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.render import Templates
 from rcbill_assets.policy import Policy
@@ -60,6 +61,11 @@ class Site:
         return FiscalFiles(self.ledger)
 
     @cached_property
+    def registers(self) -> Registers:
+        """The ledger's registers of people and projects."""
+        return Registers(self.ledger)
+
+    @cached_property
     def fiscal_inbox(self) -> FiscalInbox:
         """Where the fiscal team puts its files."""
         return FiscalInbox(self.settings.fiscal_inbox, self.policy.fiscal_file)
@@ -100,3 +106,8 @@ class Site:
     def hands_off(self) -> bool:
         """Whether the door of the hand-off is open: lines go to the ledger and files to the fiscal team."""
         return self.policy.doors.handoff == "send"
+
+    @property
+    def mails_owners(self) -> bool:
+        """Whether the door of owners' mail is open: what is written to owners is recorded and sent."""
+        return self.policy.doors.owners_mail == "send"

@@ -40,7 +40,13 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
         try:
             site.outbox.record(message, run_id=run.run_id, now=now)
             # Hand-offs leave with a run of their month, not with the news that one has failed.
-            deliver(site.outbox, site.mailer, site.clock, run.run_id, site.outbox.waiting(handoffs=False))
+            deliver(
+                site.outbox,
+                site.mailer,
+                site.clock,
+                run.run_id,
+                site.outbox.waiting(handoffs=False, owners=site.mails_owners),
+            )
         except RcbillError as error:
             # The ledger may be what failed: the sensor's tick then says so in the UI.
             raise RuntimeError(f"The failure of run {run.run_id} could not be told: {error}") from None

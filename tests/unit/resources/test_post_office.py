@@ -29,6 +29,8 @@ class Stopped:
 class Server:
     """Answers as the test says, recipient by recipient, and keeps who got which Message-ID."""
 
+    transport = "smtp"
+
     def __init__(self) -> None:
         self.answers: dict[str, Refusal] = {}
         self.error: Exception | None = None

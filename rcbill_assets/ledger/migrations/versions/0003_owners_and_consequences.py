@@ -166,6 +166,21 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
     )
     op.create_table(
+        "deliveries",
+        sa.Column(
+            "outbox_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
+        sa.Column("address", sa.String(length=320), nullable=False),
+        sa.Column("transport", sa.String(length=8), nullable=False),
+        sa.Column("at", types.UtcDateTime(), nullable=False),
+        sa.CheckConstraint("transport IN ('eml', 'smtp')", name=op.f("ck_deliveries_transport_known")),
+        sa.ForeignKeyConstraint(["outbox_id"], ["outbox.id"], name=op.f("fk_deliveries_outbox_id")),
+        sa.PrimaryKeyConstraint("outbox_id", "address", name=op.f("pk_deliveries")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
         "notices",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("notice", sa.String(length=32), nullable=False),
@@ -176,7 +191,7 @@ def upgrade() -> None:
         sa.Column("at", types.UtcDateTime(), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=False),
         sa.CheckConstraint(
-            "notice IN ('impending_bill', 'correct_ownership', 'overdue', 'will_be_deleted', 'sequestered')",
+            "notice IN ('impending_bill', 'correct_ownership', 'overdue', 'will_be_deleted', 'sequestered', 'released')",
             name=op.f("ck_notices_notice_known"),
         ),
         sa.ForeignKeyConstraint(["line_item_id"], ["line_items.id"], name=op.f("fk_notices_line_item_id")),
@@ -198,6 +213,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notices_outbox_id"))
 
     op.drop_table("notices")
+    op.drop_table("deliveries")
     op.drop_table("bounces")
     with op.batch_alter_table("consequences", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consequences_project_id"))
