@@ -125,6 +125,12 @@ def months_before(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, _stdlib_calendar.monthrange(year, month + 1)[1]))
 
 
+def months_ago(as_of: datetime, months: int, zone: ZoneInfo) -> datetime:
+    """Return the UTC instant `months` calendar months before `as_of`, at the same time of day by the site's clock."""
+    local = require_aware(as_of).astimezone(zone)
+    return to_instant(datetime.combine(months_before(local.date(), months), local.time()), zone)
+
+
 def require_aware(as_of: datetime) -> datetime:
     """Return `as_of`; ValueError when it has no time zone, since a naive instant means nothing here."""
     if as_of.tzinfo is None or as_of.utcoffset() is None:
