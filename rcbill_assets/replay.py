@@ -25,6 +25,8 @@ from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.peer_import import PeerBilling, adopt, is_peer_shape, read_peer
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
+from rcbill_assets.replay_orphans import OPTIONS as ORPHAN_OPTIONS
+from rcbill_assets.replay_orphans import orphaned_projects
 from rcbill_assets.resources.fiscal_file import receive
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
@@ -188,12 +190,19 @@ def _payments(site: ReplaySite) -> pd.DataFrame:
     )
 
 
+def _orphans(site: ReplaySite) -> pd.DataFrame:
+    return orphaned_projects(site.redcap, site.billing_url, site.policy, site.as_of, site.options)
+
+
 DECISIONS: dict[str, Decision] = {
     "target-projects": Decision(
         "the projects whose annual fee a month bills, whether billed already or not", _target_projects, ("month",)
     ),
     "project-line-items": Decision(
         "the line items of the annual fee that a month would bill and has not billed", _project_line_items, ("month",)
+    ),
+    "orphans": Decision(
+        "the projects that nobody looks after any more, with the first reason that applies", _orphans, ORPHAN_OPTIONS
     ),
     "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }
