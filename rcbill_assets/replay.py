@@ -23,6 +23,7 @@ from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.errors import RcbillError, SourceError, UnknownDecisionError
 from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.peer_import import PeerBilling, adopt, is_peer_shape, read_peer
+from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay_orphans import OPTIONS as ORPHAN_OPTIONS
@@ -91,6 +92,8 @@ class ReplaySite:
             "service_instances": self.billing.service_instances(),
             "exemptions": self.billing.exemptions() if isinstance(self.billing, Ledger) else empty(EXEMPTIONS),
         }
+        if isinstance(self.billing, Ledger):
+            frames["persons"] = Registers(self.billing).persons()[["username", "department_id"]]
         return FrozenInputs(self.month, 1, self.as_of, self.policy, frames)
 
     @contextmanager

@@ -103,6 +103,8 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 "prices": site.ledger.prices(),
                 "service_instances": site.ledger.service_instances(),
                 "exemptions": site.ledger.exemptions(),
+                # For the exemptions of departments; who they are besides is not kept with each month.
+                "persons": site.registers.persons()[["username", "department_id"]],
             }
             freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
             frozen = site.storage.read_freeze(month, freeze.number, freeze.sha256)

@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import insert_one, read_frame
-from rcbill_assets.ledger.store import Ledger, seed_prices
+from rcbill_assets.ledger.registers import signed
+from rcbill_assets.ledger.store import Ledger, seed_prices, sooner
 from rcbill_assets.rules.exemptions import KINDS, PROJECT
 from rcbill_assets.schemas.registers import ENTRIES
 from rcbill_assets.services.registry import REGISTRY
@@ -71,8 +72,7 @@ class Desk:
         if until_at is not None and until_at < from_at:
             raise LedgerError("An exemption cannot end before it begins.")
         subject = _subject(kind, subject)
-        if not why.strip():
-            raise LedgerError("An exemption needs a reason: say why.")
+        who, why = signed("An exemption", who, why)
         row = {
             "kind": kind,
             "subject": subject,
@@ -90,6 +90,7 @@ class Desk:
 
     def end_exemption(self, number: int, *, who: str, why: str, now: datetime) -> None:
         """End an exemption; LedgerError when there is none of that number or it was ended."""
+        who, why = signed("Ending an exemption", who, why)
 
         def end(connection: Connection) -> None:
             if connection.scalar(sa.select(t.exemptions.c.id).where(t.exemptions.c.id == number)) is None:
@@ -109,7 +110,7 @@ class Desk:
         query = (
             sa.select(
                 x.c.id.label("number"), x.c.kind, x.c.subject, x.c.from_at,
-                sa.func.coalesce(ends.c.to_at, x.c.until_at).label("until_at"), x.c.who, x.c.why,
+                sooner(x.c.until_at, ends.c.to_at).label("until_at"), x.c.who, x.c.why,
                 ends.c.who.label("ended_by"), ends.c.why.label("ended_because"),
             )
             .outerjoin(ends, ends.c.exemption_id == x.c.id)

@@ -20,7 +20,7 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import register_tables as r
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import insert_one, read_frame, records
-from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.store import Ledger, sooner
 from rcbill_assets.schemas import registers as schemas
 from rcbill_assets.text import looks_like_address
 
@@ -109,7 +109,7 @@ class Registers:
         return self.ledger.read(lambda connection: read_frame(connection, query, schemas.PERSONS))
 
     def entries(self, register: Register) -> pd.DataFrame:
-        """Return every entry of a register for people, whether it still holds or not (schema of `schemas.ENTRIES`)."""
+        """Return every entry of a register for people, whether it still holds or not (schema ENTRIES)."""
         query = _entries(register)
         schema = schemas.ENTRIES[register.name]
         return self.ledger.read(lambda connection: read_frame(connection, query, schema))
@@ -199,7 +199,7 @@ class Registers:
         self, register: Register, number: int, *, who: str, why: str, now: datetime, to_at: datetime | None = None
     ) -> None:
         """End an entry, now or at another time; LedgerError when there is none of that number or it was ended."""
-        who, why = _by(f"Ending a {register.noun}", who, why)
+        who, why = signed(f"Ending a {register.noun}", who, why)
         x, ends = register.table, r.register_ends
 
         def end(connection: Connection) -> None:
@@ -222,7 +222,7 @@ class Registers:
         return len(frame)
 
     def _add(self, register: Register, said: dict[str, Any], *, who: str, why: str, now: datetime) -> Added:
-        who, why = _by(f"A {register.noun}", who, why)
+        who, why = signed(f"A {register.noun}", who, why)
         if said.get("until_at") is not None and said["until_at"] < said["from_at"]:
             raise LedgerError(f"A {register.noun} cannot end before it begins.")
         row = said | {"who": who, "why": why}
@@ -294,8 +294,7 @@ def _entries(register: Register) -> sa.Select[Any]:
     x, ends = register.table, r.register_ends
     until: sa.ColumnElement[Any] = ends.c.to_at
     if "until_at" in x.c:
-        sooner = ends.c.to_at.is_not(None) & (x.c.until_at.is_(None) | (ends.c.to_at < x.c.until_at))
-        until = sa.case((sooner, ends.c.to_at), else_=x.c.until_at)
+        until = sooner(x.c.until_at, ends.c.to_at)
     return (
         sa.select(
             x.c.id.label("number"), *(x.c[name] for name in register.about), register.since.label("from_at"),
@@ -309,7 +308,8 @@ def _entries(register: Register) -> sa.Select[Any]:
 # What an entry must say ----------------------------------------------------------------------------------------------
 
 
-def _by(what: str, who: str, why: str) -> tuple[str, str]:
+def signed(what: str, who: str, why: str) -> tuple[str, str]:
+    """Return who and why without outer blanks; LedgerError when one of them is missing."""
     who, why = who.strip(), why.strip()
     if not who:
         raise LedgerError(f"{what} needs a person: say who.")

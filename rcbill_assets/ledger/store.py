@@ -94,9 +94,10 @@ class Ledger:
     def exemptions(self) -> pd.DataFrame:
         """Return every exemption with the day it ends or was ended (schema EXEMPTIONS)."""
         x, ends = t.exemptions, t.exemption_ends
-        query = sa.select(
-            x.c.kind, x.c.subject, x.c.from_at, sa.func.coalesce(ends.c.to_at, x.c.until_at).label("until_at"), x.c.why
-        ).outerjoin(ends, ends.c.exemption_id == x.c.id)
+        until = sooner(x.c.until_at, ends.c.to_at).label("until_at")
+        query = sa.select(x.c.kind, x.c.subject, x.c.from_at, until, x.c.why).outerjoin(
+            ends, ends.c.exemption_id == x.c.id
+        )
         return self.read(lambda connection: read_frame(connection, query, EXEMPTIONS))
 
     def line_item_keys(self, month: BillingMonth) -> pd.DataFrame:
@@ -142,6 +143,11 @@ class Ledger:
             }
 
         return self.read(sums)
+
+
+def sooner(until: sa.ColumnElement[datetime], ended: sa.ColumnElement[datetime]) -> sa.ColumnElement[datetime]:
+    """Return until when something holds that was to hold until one time and was ended at another; both may be NULL."""
+    return sa.case((ended.is_not(None) & (until.is_(None) | (ended < until)), ended), else_=until)
 
 
 def seed_prices(

@@ -39,3 +39,17 @@ def owners(projects: pd.DataFrame, ownership: pd.DataFrame, users: pd.DataFrame)
             "sequestered": rows["sequestered"].fillna(0),
         }
     )
+
+
+def department_of(projects: pd.DataFrame, persons: pd.DataFrame) -> pd.Series:
+    """Return for each project (username, pi_email) the department of its owner's person; missing when there is none.
+
+    The person whose username is the owner's, else the part of the PI's address before the @ (DOMAIN.md section 2). Of
+    several persons of one username the first counts.
+    """
+    named = persons.assign(user_key=comparable(persons["username"]))
+    named = named[named["user_key"].notna()].drop_duplicates("user_key").set_index("user_key")
+    by_username = comparable(projects["username"])
+    before_the_at = comparable(projects["pi_email"]).str.extract(r"^([^@]+)@", expand=False).astype("string")
+    key = by_username.where(by_username.isin(named.index), before_the_at)
+    return key.map(named["department_id"]).astype("string")

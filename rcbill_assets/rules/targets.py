@@ -25,13 +25,15 @@ def target_projects(
     month: BillingMonth,
     as_of: datetime,
     zone: ZoneInfo,
+    persons: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return one row per project, with the first rule that decided whether the month bills it (schema TARGETS).
 
     A project is owed when it is not deleted, its owner's record says billable, it is not sequestered, its anniversary
     lies in the month, it was created before the month's year, no exemption is in force and there is an address for the
     invoice. One that would be looked at but cannot be read, or has no address, is held back: it is decided again when
-    somebody has mended it. Source: DOMAIN.md sections 3 and 5.
+    somebody has mended it. `persons` (username, department_id) tell who works where, for exemptions of departments.
+    Source: DOMAIN.md sections 3 and 5.
     """
     rows = projects.merge(owners, on="project_id", how="left")
     year, month_of_year = local_year_and_month(rows["creation_time"], zone)
@@ -61,7 +63,7 @@ def target_projects(
         ),
         Rule(month_of_year != month.month, NOT_OWED, "other_month", "Its anniversary is in another month."),
         Rule(year >= month.year, NOT_OWED, "too_young", "It was not created in an earlier year."),
-        Rule(exempt(rows, exemptions, as_of), NOT_OWED, "exempt", "It, or its owner, is exempt."),
+        Rule(exempt(rows, exemptions, as_of, persons), NOT_OWED, "exempt", "It, or its owner, is exempt."),
         Rule(owner_unreadable, HELD, "owner_unreadable", "Its owner's user row cannot be read; see the rejects."),
         Rule(
             rows["pi_email"].isna(), HELD, "no_email",

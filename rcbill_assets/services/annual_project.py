@@ -47,6 +47,7 @@ class AnnualProject:
             inputs.month,
             inputs.as_of,
             inputs.policy.zone,
+            inputs.get("persons"),
         )
         decisions = restricted(decisions, self, inputs)
         service_date = inputs.month.last_day

@@ -39,6 +39,10 @@ class FrozenInputs:
             raise KeyError(f"no frozen input is called {name!r}; there are {', '.join(sorted(self.frames))}")
         return self.frames[name]
 
+    def get(self, name: str) -> pd.DataFrame | None:
+        """Return a frame by name; None where a freeze was made before there was such a frame."""
+        return self.frames.get(name)
+
 
 class Service(Protocol):
     """A service that bills. Its frames are those it names in `inputs`."""

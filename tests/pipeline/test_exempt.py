@@ -2,7 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pandas as pd
+
 from rcbill_assets.ledger.desk import Desk
+from rcbill_assets.schemas.intake import conform
+from rcbill_assets.schemas.registers import PERSONS
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.house import House
 
@@ -29,6 +33,26 @@ def test_a_person_s_projects_by_username_or_address_however_written(house: House
     assert set(exempted["identifier"]) == {"31", "77", "33", "122", "36", "41"}
     assert set(exempted["outcome"]) == {"not owed"}
     assert not set("1-" + exempted["identifier"]) & set(house.lines()["billing_id"])
+
+
+def test_a_department_s_people_by_username_and_by_address(house: House) -> None:
+    persons = pd.DataFrame(
+        {
+            "person_id": ["1", "2", "3"],
+            "username": ["JMARCHETTI31", "sfischer33", "fmora36"],
+            "department_id": ["2901", "2901", "3000"],
+        }
+    ).assign(email=pd.NA, name=pd.NA, department_name=pd.NA)
+    house.eye.registers.load_persons(conform(persons, PERSONS), LONG_AGO)
+    exempt(house, "department", "2901")
+    house.billed()
+    decisions = house.decisions()
+    assert set(decisions.loc[decisions["rule"] == "exempt", "identifier"]) == {"31", "77", "33", "122"}
+    assert "1-36" in set(house.lines()["billing_id"])
+    house.eye.registers.load_persons(conform(persons, PERSONS).tail(1), AS_OF)
+    before = house.tells()
+    house.billed()
+    assert house.tells() == before, "decided on who worked where when the month was frozen"
 
 
 def test_one_project_and_not_another_of_the_same_owner(house: House) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pandas as pd
 import pytest
 
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.desk import Desk
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.tables import metadata
+from rcbill_assets.schemas.registers import ENTRIES
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.registry import REGISTRY
 
@@ -47,6 +49,36 @@ def test_a_list_price_gives_way_to_a_first_price_of_its_day(ledger: Ledger) -> N
     assert prices(ledger) == {**LIST, day: "175.00"}
     with pytest.raises(LedgerError, match="has a price from .* on: choose another day"):
         add(ledger, day, "180.0000")
+
+
+def exempted(ledger: Ledger, kind: str, subject: str, until_at: datetime | None = None) -> int:
+    return Desk(ledger).add_exemption(
+        kind, subject, from_at=NOW, until_at=until_at, who="ada", why="contract 7", now=NOW
+    )
+
+
+def test_whoever_can_be_exempt_is_kept_with_who_and_why(ledger: Ledger) -> None:
+    for kind, subject in (("person", "bob"), ("project", "007"), ("department", "2901"), ("customer", "ACME")):
+        exempted(ledger, kind, subject)
+    listed = ENTRIES["exemptions"].validate(Desk(ledger).exemptions())
+    assert listed["subject"].to_list() == ["bob", "7", "2901", "ACME"]
+    assert set(listed["who"]) == {"ada"}
+    with pytest.raises(LedgerError, match="of a person, project, department or customer, not of a 'cat'"):
+        exempted(ledger, "cat", "Tom")
+
+
+def test_ending_an_exemption_that_is_over_does_not_make_it_longer(ledger: Ledger) -> None:
+    number = exempted(ledger, "project", "7", until_at=NOW + timedelta(days=1))
+    Desk(ledger).end_exemption(number, who="ada", why="tidy", now=NOW + timedelta(days=9))
+    for frame in (ledger.exemptions(), Desk(ledger).exemptions()):
+        assert list(frame["until_at"]) == [pd.Timestamp(NOW + timedelta(days=1))]
+
+
+def test_an_end_says_who_and_why(ledger: Ledger) -> None:
+    number = exempted(ledger, "project", "7")
+    for who, why in ((" ", "x"), ("x", " ")):
+        with pytest.raises(LedgerError, match="Ending an exemption needs"):
+            Desk(ledger).end_exemption(number, who=who, why=why, now=NOW)
 
 
 def test_a_price_of_no_service_leaves_the_ledger_as_it_was(ledger: Ledger) -> None:

@@ -67,6 +67,42 @@ def test_it_holds_from_its_beginning_and_no_longer_at_its_end(
     assert len(in_force(exemptions(row), AS_OF)) == holds
 
 
+PERSONS = pd.DataFrame(
+    {
+        "username": pd.Series([" ADA", "pi", "bob", "bob", None, "ada"], dtype="string"),
+        "department_id": pd.Series(["2901", "29Ab", None, "2901", "2901", "29Ab"], dtype="string"),
+    }
+)
+
+
+def of_departments(*subjects: str, persons: pd.DataFrame | None = PERSONS) -> list[int]:
+    rows = exemptions(*({"kind": "department", "subject": subject} for subject in subjects))
+    return [int(number) for number in ROWS.loc[exempt(ROWS, rows, AS_OF, persons), "project_id"]]
+
+
+def test_a_department_exempts_whom_it_employs_by_username_else_by_the_address_s_name() -> None:
+    assert of_departments("2901") == [1], "of two persons of one username the first counts: bob's has no department"
+    assert of_departments(" 29AB ") == [11]
+    assert of_departments("2901", "29ab") == [1, 11]
+    assert of_departments("290") == []
+
+
+def test_an_address_counts_only_where_the_username_is_nobody_s() -> None:
+    rows = ROWS.assign(pi_email=pd.Series(["pi@example.org"] * 3, dtype="string"))
+    held = exempt(rows, exemptions({"kind": "department", "subject": "29ab"}), AS_OF, PERSONS)
+    assert held.to_list() == [False, True, False]
+
+
+def test_without_persons_a_department_exempts_nobody() -> None:
+    assert of_departments("2901", persons=None) == []
+    assert of_departments("2901", persons=PERSONS.head(0)) == []
+
+
+def test_a_missing_department_is_nobodys() -> None:
+    nowhere = PERSONS.assign(department_id=pd.Series([pd.NA] * len(PERSONS), dtype="string"))
+    assert of_departments("2901", "", persons=nowhere) == []
+
+
 def test_without_any_nobody_is_exempt() -> None:
     assert exempted() == []
 

@@ -13,7 +13,7 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED, TARGETS
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT, project_links
 from rcbill_assets.services.base import FrozenInputs
-from tests.unit.frames import config, inputs, instances, owners, prices, projects, rejects
+from tests.unit.frames import config, exemptions, inputs, instances, owners, prices, projects, rejects
 
 
 def lines_of(given: FrozenInputs) -> pd.DataFrame:
@@ -145,6 +145,13 @@ def test_only_what_is_owed_becomes_a_line() -> None:
     decisions = ANNUAL_PROJECT.decide(given)
     assert (decisions["outcome"] == OWED).sum() == 1
     assert lines_of(given)["billing_id"].tolist() == ["1-1"]
+
+
+def test_a_departments_people_are_exempt_where_the_freeze_knows_who_works_where() -> None:
+    contract = exemptions({"kind": "department", "subject": "2901"})
+    persons = pd.DataFrame({"username": ["ada"], "department_id": ["2901"]}, dtype="string")
+    assert lines_of(inputs(exemptions=contract, persons=persons)).empty
+    assert len(lines_of(inputs(exemptions=contract))) == 1, "a freeze of an earlier version is decided as it was"
 
 
 def test_a_month_in_which_nothing_is_owed_has_no_lines_of_the_same_shape() -> None:
