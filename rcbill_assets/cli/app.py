@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import changes, demo, desk, doctor, items, ledger, payments, replay, run
+from rcbill_assets.cli import changes, demo, desk, doctor, items, ledger, payments, registers, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -41,4 +41,10 @@ app.add_typer(changes.changes_app, name="changes")
 app.add_typer(changes.mirror_app, name="mirror")
 app.add_typer(desk.prices_app, name="prices")
 app.add_typer(desk.exempt_app, name="exempt")
+app.add_typer(registers.staff_app, name="staff")
+app.add_typer(registers.ban_app, name="ban")
+app.add_typer(registers.retain_app, name="retain")
+app.add_typer(registers.decision_app, name="decision")
+app.add_typer(registers.bounce_app, name="bounce")
+app.add_typer(registers.people_app, name="people")
 app.add_typer(desk.outbox_app, name="outbox")

@@ -6,23 +6,27 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
-import pandas as pd
 import typer
 
-from rcbill_assets.cli.common import instant_argument, month_argument, show, the_site, who_is_it
+from rcbill_assets.cli.common import (
+    Who,
+    Why,
+    month_argument,
+    recorder,
+    show,
+    tell,
+    the_site,
+    when_argument,
+    who_is_it,
+)
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.desk import Desk
 from rcbill_assets.money import RATE, exact
-from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.exemptions import PROJECT
-from rcbill_assets.text import comparable
+from rcbill_assets.registering import EXEMPTIONS, entries_of
 
 prices_app = typer.Typer(help="The price list: each price holds from its day on.", no_args_is_help=True)
 exempt_app = typer.Typer(help="Who is not billed because of another contract.", no_args_is_help=True)
 outbox_app = typer.Typer(help="Mail that waits, and mail that was refused.", no_args_is_help=True)
-
-Why = Annotated[str, typer.Option(help="The reason, for whoever asks later.")]
-Who = Annotated[str | None, typer.Option(help="Who decides; your login name by default.")]
 
 
 def approve(month: Annotated[str, typer.Argument(help="Billing month, 2026-10.")], why: Why, who: Who = None) -> None:
@@ -74,39 +78,18 @@ def prices_add(
 
 @exempt_app.command("add")
 def exempt_add(
-    kind: Annotated[str, typer.Argument(help="person or project.")],
-    subject: Annotated[str, typer.Argument(help="A username or address, or a project id.")],
+    kind: Annotated[str, typer.Argument(help="person, project, department or customer.")],
+    subject: Annotated[str, typer.Argument(help="A username or address, a project id, a department id, a customer.")],
     why: Why,
-    start: Annotated[str | None, typer.Option("--from", help="From when; now by default.")] = None,
-    until: Annotated[str | None, typer.Option(help="Until when; until ended by default.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="From which day or instant; now by default.")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Until which day, included, or which instant; until ended by default.")
+    ] = None,
     who: Who = None,
 ) -> None:
-    """Exempt a person's projects, or one project, from billing."""
-    from_at, until_at = instant_argument(start) if start else None, instant_argument(until) if until else None
-    site = the_site()
-    now = site.clock.now()
-    number = Desk(site.ledger).add_exemption(
-        kind,
-        subject,
-        from_at=from_at or now,
-        until_at=until_at,
-        who=who_is_it(who),
-        why=why,
-        now=now,
-    )
-    print(f"Exemption {number}: {kind} {subject}.")
-    if not _is_known(site, kind, subject):
-        print(f"REDCap knows no {kind} {subject}: when that is a slip, `rcbill exempt end {number}` and add it again.")
-
-
-def _is_known(site: Site, kind: str, subject: str) -> bool:
-    """Whether REDCap has whom an exemption names; it may still come."""
-    tables = site.redcap.tables(site.policy.zone)
-    if kind == PROJECT:
-        return subject.strip() in set(tables.projects["project_id"].astype("string"))
-    users, owners = tables.user_information, tables.project_ownership
-    columns = (users["username"], users["user_email"], owners["username"], owners["email"])
-    return any(comparable(pd.Series([subject], dtype="string")).isin(comparable(column)).any() for column in columns)
+    """Exempt a person's projects, those of a department's people, or one project, from billing."""
+    from_when, last = when_argument(start), when_argument(until)
+    tell(recorder(who, why).exempt(kind, subject, from_when, last))
 
 
 @exempt_app.command("end")
@@ -114,15 +97,13 @@ def exempt_end(
     number: Annotated[int, typer.Argument(help="Number of the exemption.")], why: Why, who: Who = None
 ) -> None:
     """End an exemption now."""
-    site = the_site()
-    Desk(site.ledger).end_exemption(number, who=who_is_it(who), why=why, now=site.clock.now())
-    print(f"Exemption {number} has ended.")
+    tell(recorder(who, why).end(EXEMPTIONS, number))
 
 
 @exempt_app.command("list")
 def exempt_list() -> None:
     """Show every exemption."""
-    show(Desk(the_site().ledger).exemptions())
+    show(entries_of(the_site(), EXEMPTIONS))
 
 
 @outbox_app.command("list")

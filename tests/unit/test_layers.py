@@ -21,7 +21,7 @@ FLOORS = (
     {"calendar", "money", "policy", "text", "statuses", "errors", "schemas"},
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
-    {"adhoc", "freezing", "mirroring", "receiving", "stopping", "replay", "replay_orphans", "demo"},
+    {"adhoc", "freezing", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans", "demo"},
     {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
     {"cli"},
 )

@@ -164,7 +164,10 @@ class TestMain:
             (["bill", "--as-of", "now"], "'now' is not an instant"),
             (["approve", "October", "--why", "x"], "not a billing month: 'October'"),
             (["prices", "add", "1", "much", "2027-07-01", "--why", "x"], "Invalid value"),
-            (["exempt", "add", "project", "7", "--why", "x", "--until", "soon"], "'soon' is not an instant"),
+            (
+                ["exempt", "add", "project", "7", "--why", "x", "--until", "soon"],
+                "'soon' is neither a day nor an instant",
+            ),
             (["demo", "--projects", "100"], "100 is not in the range x>=150"),
         ],
         ids=lambda value: " ".join(value[-2:]) if isinstance(value, list) else None,
