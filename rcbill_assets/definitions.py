@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dagster import Definitions, JobDefinition, in_process_executor
 
-from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, schedules
-from rcbill_assets.assets import billing, changes, messages, payments, people, projects, receivables, redcap
+from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, register_jobs, schedules
+from rcbill_assets.assets import billing, changes, messages, payments, people, projects, receivables, redcap, registers
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
@@ -39,6 +39,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             payments.mirror_asset(files),
             *receivables.ASSETS,
             *changes.ASSETS,
+            *registers.ASSETS,
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,
@@ -48,7 +49,15 @@ def build_definitions(site: Site | None = None) -> Definitions:
             asset_checks.ledger_balances_after_payments,
             asset_checks.every_cent_is_accounted_for,
         ],
-        jobs=[monthly_billing, receive_payments, report_receivables, mirror_line_items, *adhoc_jobs.JOBS],
+        jobs=[
+            monthly_billing,
+            receive_payments,
+            report_receivables,
+            mirror_line_items,
+            jobs.show_registers(),
+            *adhoc_jobs.JOBS,
+            *register_jobs.JOBS,
+        ],
         schedules=[
             schedules.monthly_billing_schedule(monthly_billing, site),
             schedules.daily(report_receivables, site, "30 5 * * *", "what is owed, by whom and for how long"),

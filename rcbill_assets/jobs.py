@@ -5,7 +5,8 @@ from __future__ import annotations
 from dagster import AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets.run import JOB, MIRROR_LINE_ITEMS, RECEIVE_PAYMENTS, REPORT_RECEIVABLES
+from rcbill_assets.assets import registers
+from rcbill_assets.assets.run import JOB, MIRROR_LINE_ITEMS, RECEIVE_PAYMENTS, REPORT_RECEIVABLES, SHOW_REGISTERS
 
 # The assets of one file; the rest of their group tells of the whole ledger.
 OF_A_FILE = AssetSelection.assets(
@@ -64,4 +65,14 @@ def mirror_line_items() -> UnresolvedAssetJobDefinition:
             "Brings the copy of the line items inside REDCap level with the ledger, through the door of REDCap writes: "
             "a plan while that is closed."
         ),
+    )
+
+
+def show_registers() -> UnresolvedAssetJobDefinition:
+    """Return the job that shows what people have recorded of people and projects."""
+    return define_asset_job(
+        SHOW_REGISTERS,
+        selection=AssetSelection.assets(*registers.KEYS),
+        executor_def=in_process_executor,
+        description="Shows the registers that people keep, every entry with who and why; changes nothing.",
     )

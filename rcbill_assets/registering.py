@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -74,7 +75,7 @@ class Recorder:
 
     def __init__(self, site: Site, *, who: str, why: str, at: datetime) -> None:
         self.site, self.at = site, at
-        self._by = {"who": who, "why": why, "now": at}
+        self._by: dict[str, Any] = {"who": who, "why": why, "now": at}
 
     def staff(
         self, username: str, from_when: date | datetime | None = None, until: date | datetime | None = None
@@ -139,13 +140,13 @@ class Recorder:
         return Recorded(said, self.register(EXEMPTIONS))
 
     def end(self, name: str, number: int, on: date | datetime | None = None) -> Recorded:
-        """End an entry of a register, now or on another day; an exemption ends now."""
+        """End an entry of a register, now or on another day."""
         if name == EXEMPTIONS:
-            Desk(self.site.ledger).end_exemption(number, **self._by)
-            return Recorded((f"Exemption {number} has ended.",), self.register(name))
-        register = REGISTERS[name]
-        self.site.registers.end(register, number, to_at=self._until(on), **self._by)
-        noun = register.noun.capitalize()
+            noun = "Exemption"
+            Desk(self.site.ledger).end_exemption(number, to_at=self._until(on), **self._by)
+        else:
+            noun = REGISTERS[name].noun.capitalize()
+            self.site.registers.end(REGISTERS[name], number, to_at=self._until(on), **self._by)
         told = f"{noun} {number} ends with {on.isoformat()}." if on else f"{noun} {number} has ended."
         return Recorded((told,), self.register(name))
 

@@ -16,6 +16,7 @@ JOB = "monthly_billing"
 RECEIVE_PAYMENTS = "receive_payments"
 REPORT_RECEIVABLES = "report_receivables"
 MIRROR_LINE_ITEMS = "mirror_line_items"
+SHOW_REGISTERS = "show_registers"
 # On a run: the name of its file, and the mode of the hand-off's door that it was asked for in.
 FILE_TAG, MODE_TAG = "rcbill/file", "rcbill/mode"
 # Set by a run that has shown a file's effect while the door was closed, with that mode of the door.

@@ -88,8 +88,8 @@ class Desk:
 
         return self.ledger.write(add)
 
-    def end_exemption(self, number: int, *, who: str, why: str, now: datetime) -> None:
-        """End an exemption; LedgerError when there is none of that number or it was ended."""
+    def end_exemption(self, number: int, *, who: str, why: str, now: datetime, to_at: datetime | None = None) -> None:
+        """End an exemption, now or at another time; LedgerError when there is none of that number or it was ended."""
         who, why = signed("Ending an exemption", who, why)
 
         def end(connection: Connection) -> None:
@@ -99,7 +99,7 @@ class Desk:
             if connection.scalar(ended) is not None:
                 raise LedgerError(f"Exemption {number} was ended before.")
             connection.execute(
-                t.exemption_ends.insert(), {"exemption_id": number, "to_at": now, "who": who, "why": why}
+                t.exemption_ends.insert(), {"exemption_id": number, "to_at": to_at or now, "who": who, "why": why}
             )
 
         self.ledger.write(end)

@@ -27,6 +27,8 @@ from rcbill_assets.text import looks_like_address
 LOCK = "registers"
 SOURCE = "rcbill"
 LARGEST_ID = 2**53
+# What the tables have room for.
+LONGEST_NAME, LONGEST_ADDRESS = 191, 320
 FOREVER = datetime.max.replace(tzinfo=UTC)
 # Rows bound to one statement at a time.
 CHUNK = 5_000
@@ -313,7 +315,7 @@ def signed(what: str, who: str, why: str) -> tuple[str, str]:
     who, why = who.strip(), why.strip()
     if not who:
         raise LedgerError(f"{what} needs a person: say who.")
-    if len(who) > r.staff_periods.c.who.type.length:
+    if len(who) > LONGEST_NAME:
         raise LedgerError("Whoever records something is named shortly: say who in fewer than 192 characters.")
     if not why:
         raise LedgerError(f"{what} needs a reason: say why.")
@@ -324,14 +326,14 @@ def _name(text: str, what: str) -> str:
     text = text.strip()
     if not text:
         raise LedgerError(f"{what} names somebody: say whom, by username.")
-    if len(text) > r.staff_periods.c.username.type.length:
+    if len(text) > LONGEST_NAME:
         raise LedgerError(f"{text[:20]}... is too long for a username.")
     return text
 
 
 def _address(text: str) -> str:
     text = text.strip()
-    if not looks_like_address(text) or len(text) > r.bounces.c.address.type.length:
+    if not looks_like_address(text) or len(text) > LONGEST_ADDRESS:
         raise LedgerError(f"{text[:60]!r} does not look like an address: write it as somebody@example.org.")
     return text
 

@@ -2,12 +2,19 @@
 
 import os
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from dagster import DagsterInvalidConfigError
 
+from rcbill_assets.assets.registers import KEYS
+from rcbill_assets.definitions import build_definitions
+from rcbill_assets.register_jobs import JOBS
+from rcbill_assets.registering import NAMES, entries_of
+from rcbill_assets.resources.run_reasons import why_it_failed
 from tests.pipeline.children import Said, rcbill
-from tests.pipeline.house import SETTINGS, House
+from tests.pipeline.house import AS_OF, QUIET, SETTINGS, House
 
 Command = Callable[..., Said]
 BECAUSE = ("--why", "the board wants it", "--who", "vera")
@@ -94,3 +101,88 @@ class TestCommands:
         assert "No service knows customers yet" in command("exempt", "add", "customer", "ACME", *BECAUSE).out
         house.billed()
         assert "1-31" not in set(house.lines()["billing_id"])
+
+
+def ask(house: House, job: str, **asked: Any) -> tuple[dict[str, Any], list[str]]:
+    """Run a job of the registers; return what its output shows, and why it failed."""
+    site = house.site
+    config: dict[str, Any] = {
+        **QUIET,
+        "ops": {f"{job}_now": {"config": {"who": "vera", "why": "the board wants it", **asked}}},
+        "resources": {"as_of": {"config": {"as_of": AS_OF}}},
+    }
+    try:
+        result = (
+            build_definitions(site)
+            .resolve_job_def(job)
+            .execute_in_process(instance=house.instance, run_config=config, raise_on_error=False)
+        )
+        shown: dict[str, Any] = {}
+        for event in result.all_events:
+            if event.event_type_value == "STEP_OUTPUT":
+                shown = dict(event.step_output_data.metadata)
+        return shown, [] if result.success else why_it_failed(house.instance, result.run_id)
+    finally:
+        site.ledger.engine.dispose()
+
+
+def recorded(house: House, job: str, **asked: Any) -> str:
+    """What a job that is to succeed says became of it."""
+    shown, reasons = ask(house, job, **asked)
+    assert reasons == []
+    return str(shown["what became of it"].value)
+
+
+class TestForms:
+    def test_each_register_has_one_to_add_to_it_and_one_ends_entries_of_any(self, house: House) -> None:
+        said = recorded(house, "add_staff_period", username="jmarchetti31", since="2020-07-01")
+        assert said == "Staff period 1: jmarchetti31 is staff."
+        assert "says as much" in recorded(house, "add_staff_period", username="JMARCHETTI31", since="2021-07-01")
+        assert "knows no person nobodyknown" in recorded(house, "ban_owner", username="nobodyknown")
+        assert "Retention hold 1" in recorded(house, "hold_project_data", project_id=31, until="2099-12-31")
+        assert "orphan project 31" in recorded(house, "decide_on_project", decision="orphan", project_id=31)
+        assert "came back from ada@example.org" in recorded(house, "record_bounce", address="ada@example.org")
+        assert "customers yet" in recorded(house, "exempt", kind="customer", subject="ACME")
+        registers = house.eye.registers
+        assert len(registers.banned_owners(datetime.fromisoformat(AS_OF))) == 1, "from as_of on when nothing is said"
+        for name in NAMES:
+            said = recorded(house, "end_register_entry", register_name=name, number=1, on="2024-11-30")
+            assert "1 ends with 2024-11-30." in said
+            (entry,) = entries_of(house.eye, name).to_dict("records")
+            assert str(entry["until_at"]) == "2024-12-01 05:00:00+00:00", name
+            assert (entry["who"], entry["ended_by"]) == ("vera", "vera")
+
+    def test_the_register_is_shown_with_the_newest_first(self, house: House) -> None:
+        ask(house, "ban_owner", username="first")
+        shown, _ = ask(house, "ban_owner", username="second")
+        assert shown["entries"].value == 2
+        assert [record.data["username"] for record in shown["register"].records] == ["second", "first"]
+
+    def test_what_cannot_be_recorded_is_a_sentence(self, house: House) -> None:
+        for job, asked, says in (
+            ("ban_owner", {}, "give a username"),
+            ("ban_owner", {"username": "ada", "why": " "}, "say why"),
+            ("hold_project_data", {"project_id": 31, "since": "soon"}, "neither a day nor an instant"),
+            ("end_register_entry", {"register_name": "bounces", "number": 4}, "There is no bounce 4"),
+        ):
+            _, (reason,) = ask(house, job, **asked)
+            assert says in reason
+
+    def test_each_asks_who_and_why(self, house: House) -> None:
+        definitions = build_definitions(house.site)
+        for job in (definitions.resolve_job_def(job.name) for job in JOBS):
+            for config in ({"who": "vera"}, {"why": "the board wants it"}):
+                with pytest.raises(DagsterInvalidConfigError, match="Missing required config entr"):
+                    job.execute_in_process(run_config={"ops": {f"{job.name}_now": {"config": config}}})
+
+
+def test_the_registers_are_assets(house: House) -> None:
+    recorded(house, "ban_owner", username="ada")
+    job = build_definitions(house.site).resolve_job_def("show_registers")
+    result = job.execute_in_process(instance=house.instance, run_config=QUIET)
+    made = [event.step_materialization_data.materialization for event in result.get_asset_materialization_events()]
+    shown: dict[str, Any] = {"/".join(one.asset_key.path): one.metadata for one in made}
+    assert set(shown) == {"/".join(key) for key in KEYS}
+    assert shown["people/banned_owners"]["dagster/row_count"].value == 1
+    assert shown["people/banned_owners"]["preview"].records[0].data["username"] == "ada"
+    assert shown["people/persons"]["dagster/row_count"].value == 0

@@ -56,13 +56,25 @@ def test_what_belongs_to_a_month_has_its_partitions_in_the_sites_zone() -> None:
     months = [
         SPECS[name].partitions_def
         for name in SPECS
-        if name.split("/")[0] in {"billing", "messages"} or name == "projects/target"
+        if name.split("/")[0] == "billing" or name in {"projects/target", "messages/outbox", "messages/sent"}
     ]
     assert len(months) >= 6
     for partitions in months:
         assert isinstance(partitions, dg.MonthlyPartitionsDefinition)
         assert partitions.timezone == "Australia/Lord_Howe"
         assert partitions.start.strftime("%Y-%m") == str(POLICY.first_partition)
+
+
+def test_the_registers_that_people_keep_are_shown_together_and_belong_to_no_month() -> None:
+    wanted = (
+        "people/staff_periods people/banned_owners people/persons projects/retention_holds projects/team_decisions "
+        "projects/exemptions messages/bounces"
+    )
+    shown = DEFINITIONS.resolve_job_def("show_registers").asset_layer.selected_asset_keys
+    assert {key.to_user_string() for key in shown} == set(wanted.split())
+    assert all(SPECS[name].partitions_def is None for name in wanted.split())
+    billed = DEFINITIONS.resolve_job_def("monthly_billing").asset_layer.selected_asset_keys
+    assert not billed & shown
 
 
 def test_every_service_shows_its_decisions() -> None:

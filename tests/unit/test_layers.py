@@ -22,7 +22,7 @@ FLOORS = (
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {"adhoc", "freezing", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans", "demo"},
-    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
+    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors", "definitions"},
     {"cli"},
 )
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,7 +25,7 @@ from rcbill_assets.schemas.intake import conform
 
 NOW = datetime(2026, 11, 5, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-BY = {"who": "vera", "why": "she knows"}
+BY: dict[str, Any] = {"who": "vera", "why": "she knows"}
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ class TestWhatIsRefused:
 
 def people(*rows: tuple[str, str | None]) -> pd.DataFrame:
     frame = pd.DataFrame({"person_id": [row[0] for row in rows], "department_id": [row[1] for row in rows]})
-    return conform(frame.assign(username=pd.NA, email=pd.NA, name="Zoë 🐙", department_name=pd.NA), schemas.PERSONS)
+    return conform(frame.assign(name="Zoë 🐙").reindex(columns=list(schemas.PERSONS.columns)), schemas.PERSONS)
 
 
 def test_persons_are_replaced_whole(registers: Registers) -> None:
