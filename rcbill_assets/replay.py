@@ -28,6 +28,12 @@ from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay_orphans import OPTIONS as ORPHAN_OPTIONS
 from rcbill_assets.replay_orphans import orphaned_projects
+from rcbill_assets.replay_ownership import (
+    billable_attribute,
+    impending_bills,
+    ownership_nominations,
+    unresolvable_ownership,
+)
 from rcbill_assets.resources.fiscal_file import receive
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
@@ -207,6 +213,16 @@ DECISIONS: dict[str, Decision] = {
     "orphans": Decision(
         "the projects that nobody looks after any more, with the first reason that applies", _orphans, ORPHAN_OPTIONS
     ),
+    "ownership-nominations": Decision(
+        "who is to own the projects whose ownership is mended, and by which reason", ownership_nominations
+    ),
+    "ownership-unresolvable": Decision(
+        "the projects whose ownership has to be mended, without anybody who could own them", unresolvable_ownership
+    ),
+    "billable-updates": Decision(
+        "the ownership records whose billable attribute is set or taken back", billable_attribute
+    ),
+    "impending-bills": Decision("the owners to be warned that next month's run bills their projects", impending_bills),
     "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }
 

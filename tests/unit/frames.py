@@ -16,7 +16,8 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.schemas.billing import EXEMPTIONS, OWNERS, PRICES, REJECTS, SERVICE_INSTANCES
 from rcbill_assets.schemas.columns import dtype_of
 from rcbill_assets.schemas.intake import conform, empty, read
-from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
+from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, USER_RIGHTS, Source
+from rcbill_assets.schemas.registers import BANNED_OWNERS, STAFF_PERIODS
 from rcbill_assets.services.base import FrozenInputs
 
 ZONE = ZoneInfo("America/New_York")
@@ -122,6 +123,24 @@ def exemptions(*rows: Row) -> pd.DataFrame:
     """Return exemptions; by default one of project 1 since 2020, without end."""
     usual = {"kind": "project", "subject": "1", "from_at": datetime(2020, 1, 1, tzinfo=UTC), "why": "a contract"}
     return of_schema(EXEMPTIONS, usual, *rows)
+
+
+def rights(*rows: Row) -> pd.DataFrame:
+    """Return users' rights; by default of Ada Hale on project 1, high ones that hold."""
+    usual = {"project_id": 1, "username": "ada", "valid": 1, "any_privilege": 1, "high_privilege": 1}
+    full = [{**usual, **row} for row in rows]
+    keyed = [{"project_and_user": f"{row['project_id']} {row['username']}", **row} for row in full]
+    return of_schema(USER_RIGHTS.schema, {}, *keyed)
+
+
+def staff_periods(*rows: Row) -> pd.DataFrame:
+    """Return when whom was staff; by default Ada Hale, since 2019 and still."""
+    return of_schema(STAFF_PERIODS, {"username": "ada", "from_at": datetime(2019, 1, 1, tzinfo=UTC)}, *rows)
+
+
+def banned(*rows: Row) -> pd.DataFrame:
+    """Return who may own nothing."""
+    return of_schema(BANNED_OWNERS, {}, *rows)
 
 
 def prices(*rows: Row) -> pd.DataFrame:

@@ -21,10 +21,13 @@ FLOORS = (
     {"calendar", "money", "policy", "text", "statuses", "errors", "schemas"},
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
-    {"adhoc", "freezing", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans", "demo"},
-    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors", "definitions"},
+    {
+        "adhoc", "freezing", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans",
+        "replay_ownership", "demo",
+    },
+    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
     {"cli"},
-)
+)  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 PURE_ROOMS = {"rules", "services", "schemas", "calendar", "money", "policy", "text", "statuses"}
