@@ -2,7 +2,7 @@
 
 `make_site` is pure: the same (projects, seed, today, time_zone) give the same site, to the byte, under one release of
 numpy. `write_site` (from `redcap_tables`) puts it into SQLite or MariaDB. What is wrong on purpose is listed
-in `bad_cases`: projects 21-74, whatever the seed. Log tables are not made.
+in `bad_cases`: projects 21-74, whatever the seed. Of the log tables there are few rows: `log_events`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from rcbill_assets.demo.columns import (
     text,
     unix_seconds,
 )
+from rcbill_assets.demo.log_events import make_log_events
 from rcbill_assets.demo.names import (
     ENDINGS,
     FIRST_NAMES,
@@ -114,7 +115,8 @@ def make_site(
         "redcap_user_roles": roles,
         "redcap_auth": auth,
     }
-    return plant_bad_cases(site, today, time_zone, malformed=malformed)
+    site = plant_bad_cases(site, today, time_zone, malformed=malformed)
+    return site | make_log_events(site["redcap_projects"], site["redcap_user_information"], seed, today)
 
 
 def _config() -> pd.DataFrame:

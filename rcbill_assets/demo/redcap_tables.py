@@ -1,6 +1,7 @@
 """The tables of REDCap that the billing reads, and how a make-believe site gets into them.
 
-Of REDCap's columns only those of DOMAIN.md section 2, with types and keys like REDCap's (a modest set of privileges).
+Of REDCap's columns only those of DOMAIN.md section 2, with types and keys like REDCap's (a modest set of privileges);
+of its log tables all twelve.
 Foreign keys are left out: the bad cases break them. In SQLite moments are text.
 """
 
@@ -10,11 +11,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Date, DateTime, Integer, MetaData, String, Table, Text
-from sqlalchemy.dialects.mysql import DATETIME, MEDIUMTEXT, TINYINT
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.dialects.mysql import DATETIME, ENUM, MEDIUMTEXT, TINYINT
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from rcbill_assets.demo.bulk_load import replace_tables
+from rcbill_assets.demo.log_events import LOG_TABLES
 from rcbill_assets.demo.rights import PRIVILEGES
 
 MYSQL_OPTIONS: Final[dict[str, Any]] = {
@@ -31,12 +34,19 @@ _LONG_TEXT: Final[TypeEngine[Any]] = Text().with_variant(MEDIUMTEXT(), "mysql", 
 # Whole seconds, as REDCap has them: once Dagster's storage is loaded, a plain DateTime has microseconds on MySQL.
 _MOMENT: Final[TypeEngine[Any]] = DateTime().with_variant(DATETIME(), "mysql", "mariadb")
 _NAME: Final = String(191)
+_EVENT: Final[TypeEngine[Any]] = String(20).with_variant(
+    ENUM(
+        "UPDATE", "INSERT", "DELETE", "SELECT", "ERROR", "LOGIN", "LOGOUT", "OTHER", "DATA_EXPORT", "DOC_UPLOAD",
+        "DOC_DELETE", "MANAGE", "LOCK_RECORD", "ESIGNATURE",
+    ),
+    "mysql", "mariadb",
+)  # fmt: skip
 
 REDCAP: Final = MetaData()
 
 
-def _table(name: str, *columns: Column[Any]) -> None:
-    Table(name, REDCAP, *columns, **MYSQL_OPTIONS)
+def _table(name: str, *items: SchemaItem) -> None:
+    Table(name, REDCAP, *items, **MYSQL_OPTIONS)
 
 
 def _key(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Integer) -> Column[Any]:
@@ -112,6 +122,42 @@ _table(
     *_plain(_FLAG, *PRIVILEGES),
 )
 _table("redcap_auth", _key("username", _NAME))
+
+
+def _log_index(table: str, *columns: str) -> Index:
+    """REDCap's indexes of a log table, on the beginning of long texts; in SQLite a name occurs once in a database."""
+    lengths = {name: 191 for name in columns if name in ("page", "pk", "user")}
+    lengths_on: dict[str, Any] = {"mysql_length": lengths, "mariadb_length": lengths} if lengths else {}
+    return Index(f"{table}_{'_'.join(columns)}", *columns, **lengths_on)
+
+
+for _log in LOG_TABLES:
+    _table(
+        _log,
+        _key("log_event_id"),
+        Column("project_id", Integer, nullable=False),
+        *_plain(BigInteger, "ts"),
+        *_plain(String(255), "user"),
+        *_plain(String(100), "ip"),
+        *_plain(String(255), "page"),
+        *_plain(_EVENT, "event"),
+        *_plain(String(128), "object_type"),
+        *_plain(_LONG_TEXT, "sql_log"),
+        *_plain(String(200), "pk"),
+        *_plain(Integer, "event_id"),
+        *_plain(_LONG_TEXT, "data_values"),
+        *_plain(String(100), "description"),
+        Column("legacy", _FLAG, nullable=False, server_default="0"),
+        *_plain(_LONG_TEXT, "change_reason"),
+        _log_index(_log, "description", "project_id"),
+        _log_index(_log, "event", "project_id"),
+        _log_index(_log, "object_type"),
+        _log_index(_log, "page", "project_id"),
+        _log_index(_log, "pk", "project_id"),
+        _log_index(_log, "project_id", "user"),
+        _log_index(_log, "ts", "project_id"),
+        _log_index(_log, "user", "project_id"),
+    )
 
 
 def write_site(frames: Mapping[str, pd.DataFrame], url: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.errors import UnreachableError
 from rcbill_assets.ledger.engine import make_engine
 from rcbill_assets.resources import redcap_log
@@ -158,6 +159,18 @@ class TestWhatCounts:
     def test_since_is_by_the_site_s_clock(self, redcap: Engine) -> None:
         with pytest.raises(ValueError, match="has no zone"):
             moved_back(redcap, projects(1), SINCE.astimezone())
+
+
+def test_of_a_make_believe_site_it_finds_those_brought_back(redcap_url: str) -> None:
+    """Its log tables have REDCap's index as well; most of its projects were never brought back."""
+    site = make_site(400, 7, date(2026, 11, 5), "America/New_York", malformed=False)
+    write_site(site, redcap_url)
+    engine = make_engine(redcap_url, "the REDCap database")
+    found = moved_back(engine, site["redcap_projects"], SINCE)
+    engine.dispose()
+    assert found.errors == {}
+    assert len(found.counts) == 400
+    assert 5 <= sum(count > 0 for count in found.counts.values()) < 40
 
 
 class TestTheTable:

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from rcbill_assets.demo.bad_cases import BAD_TITLES, NOT_A_DATE, clock_changes
+from rcbill_assets.demo.log_events import LOG_TABLES, make_log_events
 from rcbill_assets.demo.names import STAFF_UI_IDS
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, UNPAID, bad_case_projects, make_site, write_site
 from rcbill_assets.demo.redcap_tables import REDCAP
@@ -141,6 +142,67 @@ def test_nothing_has_happened_after_today(site: Site) -> None:
     limit = midnight.tz_localize(ZONE).timestamp()
     assert (owners[["created", "updated"]] < limit).all(axis=None)
     assert (owners["created"] <= owners["updated"]).all()
+
+
+def logs(site: Site) -> pd.DataFrame:
+    return pd.concat([site[name].assign(table=name) for name in LOG_TABLES], ignore_index=True)
+
+
+def moved_back(log: pd.DataFrame) -> pd.DataFrame:
+    rows = log[log["description"].str.startswith("Project moved from Completed status back to ")]
+    return rows.assign(when=pd.to_datetime(rows["ts"].astype("str"), format="%Y%m%d%H%M%S"))
+
+
+def test_there_are_twelve_log_tables_of_few_rows(site: Site) -> None:
+    assert len(LOG_TABLES) == 12
+    log = logs(site)
+    assert 200 < len(log) < 2_500
+    when = pd.to_datetime(log["ts"].astype("str"), format="%Y%m%d%H%M%S")
+    assert (when < pd.Timestamp(TODAY)).all()
+    assert len(logs(make_site(20_000, 7, TODAY, ZONE))) < 2_500, "however large the site"
+    for name in LOG_TABLES:
+        assert site[name]["ts"].is_monotonic_increasing
+
+
+def test_a_project_has_its_events_in_its_own_log_table_after_its_creation(site: Site) -> None:
+    projects = site["redcap_projects"].set_index("project_id")
+    log = logs(site)
+    of = projects.loc[log["project_id"]].reset_index(drop=True)
+    assert (of["log_event_table"] == log["table"]).all()
+    when = pd.to_datetime(log["ts"].astype("str"), format="%Y%m%d%H%M%S")
+    assert (when >= pd.to_datetime(of["creation_time"])).all()
+    assert (log["project_id"] > 14).all(), "templates are never touched"
+
+
+def test_some_projects_were_brought_back_lately_and_some_before(site: Site) -> None:
+    back = moved_back(logs(site))
+    assert set(back["event"]) == {"MANAGE"}
+    assert set(back["page"]) == {"ProjectGeneral/change_project_status.php"}
+    completed = site["redcap_projects"].set_index("project_id")["completed_time"].loc[back["project_id"]].isna()
+    now = back[completed.to_numpy()]
+    lately = now[now["when"] > pd.Timestamp(TODAY) - pd.Timedelta(days=90)]
+    assert len(lately) > lately["project_id"].nunique() > 5, "some more than once"
+    assert len(now) > len(lately)
+
+
+def test_what_was_sequestered_again_had_been_brought_back_before(site: Site) -> None:
+    projects = site["redcap_projects"].set_index("project_id")
+    again = projects[projects["completed_by"].str.contains("Previously sequestered 1 times", na=False)]
+    back = moved_back(logs(site))
+    back = back[back["project_id"].isin(again.index)]
+    assert len(back) > 0
+    until = again["completed_time"].loc[back["project_id"]].reset_index(drop=True)
+    age = until - back["when"].reset_index(drop=True)
+    assert age.between(pd.Timedelta(0), pd.Timedelta(days=90)).all()
+
+
+def test_the_log_is_drawn_by_itself(site: Site) -> None:
+    """Otherwise a row more would change every other table."""
+    mine = make_log_events(site["redcap_projects"], site["redcap_user_information"], 7, TODAY)
+    for name in LOG_TABLES:
+        pd.testing.assert_frame_equal(mine[name], site[name])
+    other = make_log_events(site["redcap_projects"], site["redcap_user_information"], 8, TODAY)
+    assert not other["redcap_log_event2"].equals(mine["redcap_log_event2"])
 
 
 def test_addresses_are_made_up(site: Site) -> None:
