@@ -1,7 +1,7 @@
 """Which projects are orphans, and why (DOMAIN.md section 8). Pure.
 
 What belongs here: who is one at `as_of`. What becomes of an orphan, whom it is told, and which are left alone this time
-is `sequestration`'s.
+is `orphaned`'s.
 """
 
 from __future__ import annotations
@@ -188,10 +188,11 @@ def _why(rows: pd.DataFrame, zone: ZoneInfo) -> pd.Series:
 
     def day(name: str, otherwise: str) -> pd.Series:
         local = rows[name].dt.tz_convert(zone)
-        return local.dt.strftime("%Y-%m-%d").astype("string").fillna(otherwise)
+        shown: pd.Series = local.dt.strftime("%Y-%m-%d").astype("string").fillna(otherwise)
+        return shown
 
     owner = rows["username"].fillna(rows["email"]).fillna("")
-    said = {
+    said: dict[str, pd.Series | str] = {
         COMPLETE: "Completed on " + day("completed_time", "") + " and not sequestered. ",
         BANNED: "Its owner " + owner + " is banned. ",
         UNRESOLVABLE: "Its ownership record has no address, name or username. ",

@@ -51,11 +51,11 @@ def test_the_owners_that_the_peer_bans_count(site_sqlite: str, sqlite_url: str) 
         rows = ours(replay("orphans", site(site_sqlite, sqlite_url, months_previous="5")))
         return {row["project_id"] for row in rows if row["reason"] == "banned_owner"}
 
-    registers, said = Registers(ledger), {"who": "mia", "why": "asked for", "now": AS_OF}
+    registers = Registers(ledger)
     assert of_our_ledger() == set()
-    number = registers.add_ban(email="VYOON148@example.org", from_at=AS_OF, **said).number
+    number = registers.add_ban(email="VYOON148@example.org", from_at=AS_OF, who="mia", why="a test", now=AS_OF).number
     assert of_our_ledger() == {"130"}
-    registers.end(BANNED_OWNERS, number, **said)
+    registers.end(BANNED_OWNERS, number, who="mia", why="a test", now=AS_OF)
     assert of_our_ledger() == set()
 
 
