@@ -139,6 +139,9 @@ class Mail(_Frozen):
     fiscal_team: Addresses = ("fiscal-team@example.org",)
     billing_list: tuple[Address, ...] = ("redcap-billing@example.org",)
     redcap_team: Addresses = ("redcap-team@example.org",)
+    # Of mail to owners: who gets a copy, and where they find help.
+    owners_cc: tuple[Address, ...] = ()
+    help_url: str | None = None
 
 
 class Policy(_Frozen):

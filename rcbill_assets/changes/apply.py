@@ -101,7 +101,7 @@ def _write(connection: Connection, rows: list[Touched], *, repeat: bool, refused
         )
     raws: dict[int, Raw] = {}
     verdicts = _verdicts(connection, rows, lock=True, raws=raws, refused=refused)
-    to_write = [place for place, found in enumerate(verdicts) if found.what == "write"]
+    to_write = [place for place, found in enumerate(verdicts) if found.what == "write" and rows[place].changes]
     batches: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for place in to_write:
         row, raw = rows[place], raws.get(place)

@@ -108,18 +108,21 @@ def _check(rows: pd.DataFrame) -> None:
         first: Any = several.idxmax() if not same_cell.any() else keyed.loc[same_cell, ["table", "key"]].iloc[0]
         table, key = first
         raise ChangesError(f"A change set changes {table} {key} twice: one row is changed in one way only.")
-    updated = pd.MultiIndex.from_frame(changed.loc[changed["action"] == UPDATE, ["table", "key"]])
-    expected = rows[rows["action"] == EXPECT]
-    if not pd.MultiIndex.from_frame(expected[["table", "key"]]).isin(updated).all():
-        raise ChangesError("A change set expects values of a row that it does not change: name that row's change too.")
 
 
 def require_whole(changes: ChangeSet) -> None:
-    """ChangesError when a row that the database is to number is not part of a unit that says whether it is written."""
+    """ChangesError when a row that the database is to number, or a value that is expected, is not part of a unit that
+    changes something.
+    """
     changed = changes.rows[changes.rows["action"] != EXPECT]
     numbered, keyed = changed[changed["key"] == NO_KEY], changed[changed["key"] != NO_KEY]
     if not numbered["action"].eq(INSERT).all() or not numbered["unit"].isin(keyed["unit"]).all():
         raise ChangesError("A row without a key can only be put in, and with a change of its unit that has a key.")
+    values = changes.rows[changes.rows["action"] == EXPECT]
+    if not values["unit"].isin(keyed["unit"]).all():
+        raise ChangesError(
+            "A change set expects values for which it changes nothing: name the change of their unit too."
+        )
 
 
 def no_changes(origin: Origin) -> ChangeSet:
@@ -155,6 +158,24 @@ def diff(before: pd.DataFrame, after: pd.DataFrame, target: Target, origin: Orig
     ]
     if target.deletes:
         parts.append(_whole_rows(old, np.flatnonzero(new.index.get_indexer(old.index) < 0), DELETE, target))
+    rows = together(parts, _ROWS)
+    rows["reason"] = rows["reason"].fillna(origin.reason)
+    return _numbered(rows.sort_values(["order", "column_order"], kind="stable"), origin)
+
+
+def expected(before: pd.DataFrame, target: Target, origin: Origin) -> ChangeSet:
+    """Return what has to stand as in `before` for the units of its rows to be written: the target's guards.
+
+    Such rows are not changed themselves; the set is put `all_together` with the changes of their units.
+    """
+    cells = _Cells(before, target, "what the table holds")
+    places = np.arange(len(cells.index))
+    keys = cells.keys(places, target)
+    parts = []
+    for order, name in enumerate(target.guards):
+        held = [encode(value) for value in cells.of[name]]
+        part = pd.DataFrame({"key": keys, "column": name, "action": EXPECT, "old": held, "new": held})
+        parts.append(_described(part.assign(order=places, column_order=order), cells, places, target))
     rows = together(parts, _ROWS)
     rows["reason"] = rows["reason"].fillna(origin.reason)
     return _numbered(rows.sort_values(["order", "column_order"], kind="stable"), origin)

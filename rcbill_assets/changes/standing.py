@@ -41,6 +41,11 @@ class Touched:
     new: dict[str, Value] = field(default_factory=dict)
 
     @property
+    def changes(self) -> bool:
+        """Whether it is changed, or must only stand as it does."""
+        return self.action == DELETE or bool(self.new)
+
+    @property
     def columns(self) -> list[str]:
         """Every column of it that is looked at."""
         return list(dict.fromkeys((*self.key, *self.old, *self.new)))
@@ -105,7 +110,7 @@ def verdict(row: Touched, found: list[Raw]) -> Verdict:
     other = _first_other(row.old, found[0])
     if other is None:
         return Verdict("write")
-    if row.action == UPDATE and _first_other(row.new, found[0]) is None:
+    if row.action == UPDATE and row.new and _first_other(row.new, found[0]) is None:
         return Verdict("done")
     return Verdict("conflict", other)
 
@@ -148,9 +153,10 @@ def by_units(
         own = {place: verdicts[place] for place in places if place in verdicts}
         why = (refused or {}).get(unit)
         if why is not None:
-            own = {place: Verdict("conflict", why) if v.what == "write" else v for place, v in own.items()}
+            own = {p: Verdict("conflict", why) if v.what == "write" and rows[p].changes else v for p, v in own.items()}
         bad = [place for place, found in own.items() if found.what == "conflict"]
-        with_it = Verdict("write") if any(found.what == "write" for found in own.values()) else Verdict("done")
+        writes = any(found.what == "write" and rows[place].changes for place, found in own.items())
+        with_it = Verdict("write") if writes else Verdict("done")
         for place in places:
             found = own.get(place, with_it)
             if bad and why is not None and place not in own:

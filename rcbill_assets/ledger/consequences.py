@@ -103,7 +103,8 @@ class Consequences:
         """Return when the newest file of payments was applied; None when none ever was."""
         f = tables.fiscal_files.c
         query = sa.select(sa.func.max(f.received_at)).where(f.outcome == "applied")
-        return self.ledger.read(lambda connection: connection.scalar(query))
+        newest: datetime | None = self.ledger.read(lambda connection: connection.scalar(query))
+        return newest
 
     def recorded_with(self, set_id: int) -> pd.DataFrame:
         """Return what a change set stands for (schema DONE), written or not."""

@@ -63,6 +63,11 @@ def moved_back(engine: Engine, projects: pd.DataFrame, since: datetime) -> Moved
     return found
 
 
+def is_log_table(name: object) -> bool:
+    """Whether this is the name of one of REDCap's log tables."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def look_up(connection: Connection, table: str, index: str | None) -> sa.TextClause:
     """Return the SELECT of one log table: a row per event of the projects in question.
 

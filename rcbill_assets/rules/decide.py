@@ -20,8 +20,10 @@ class Rule(NamedTuple):
     why: str
 
 
-def first_rule(index: pd.Index, rules: Sequence[Rule], *, else_why: str, else_name: str) -> pd.DataFrame:
-    """Return outcome, rule and why of every row: the first rule that applies, else owed."""
+def first_rule(
+    index: pd.Index, rules: Sequence[Rule], *, else_why: str, else_name: str, else_outcome: str = OWED
+) -> pd.DataFrame:
+    """Return outcome, rule and why of every row: the first rule that applies, else owed (or what is given)."""
     applied = np.full(len(index), len(rules))
     # From the last rule to the first, so that the first that applies has the last word.
     for number in range(len(rules) - 1, -1, -1):
@@ -32,7 +34,7 @@ def first_rule(index: pd.Index, rules: Sequence[Rule], *, else_why: str, else_na
 
     return pd.DataFrame(
         {
-            "outcome": said([*(rule.outcome for rule in rules), OWED]),
+            "outcome": said([*(rule.outcome for rule in rules), else_outcome]),
             "rule": said([*(rule.name for rule in rules), else_name]),
             "why": said([*(rule.why for rule in rules), else_why]),
         }

@@ -112,6 +112,7 @@ TO_TELL = pa.DataFrameSchema(
         "project_id": whole("Project"),
         "app_title": text("Title, as written"),
         "reason": text("From what it follows"),
+        "why": text("The same in words"),
         "line_item_id": whole("Unpaid line item", nullable=True),
         "billing_id": text("The same, as people name it"),
         "billing_month": text("Month that billed it"),

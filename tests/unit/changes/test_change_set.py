@@ -19,6 +19,7 @@ from rcbill_assets.changes.change_set import (
     Target,
     all_together,
     diff,
+    expected,
     improbable,
     no_changes,
     require_whole,
@@ -214,11 +215,24 @@ class TestASet:
         with pytest.raises(ChangesError, match='changes t {"id": 1} twice'):
             all_together([update, update], ORIGIN)
 
-    def test_nothing_is_expected_of_a_row_that_is_not_changed(self) -> None:
+    def test_nothing_is_expected_where_nothing_is_changed(self) -> None:
         target = Target("t", ("id",), ("a",), guards=("b",))
         changes = diff(frame({1: {"a": 1, "b": None}}), frame([{"id": 1, "a": 2}]), target, ORIGIN)
-        with pytest.raises(ChangesError, match="expects values of a row that it does not change"):
-            ChangeSet(ORIGIN, changes.rows[changes.rows["action"] == "expect"])
+        with pytest.raises(ChangesError, match="expects values for which it changes nothing"):
+            require_whole(ChangeSet(ORIGIN, changes.rows[changes.rows["action"] == "expect"]))
+
+    def test_a_unit_may_expect_values_of_rows_that_it_does_not_change(self) -> None:
+        rows = frame({1: {"a": 1, "b": None}}).assign(unit="project 1")
+        change = diff(rows, rows.assign(a=2), Target("t", ("id",), ("a",), unit="unit"), ORIGIN)
+        other = expected(rows, Target("other", ("id",), (), guards=("a", "b"), unit="unit"), ORIGIN)
+        whole = all_together([change, other], ORIGIN)
+        require_whole(whole)
+        said = whole.rows[["table", "action", "column", "old", "new", "unit"]].to_numpy().tolist()
+        assert said == [
+            ["t", "update", "a", "1", "2", "project 1"],
+            ["other", "expect", "a", "1", "1", "project 1"],
+            ["other", "expect", "b", "null", "null", "project 1"],
+        ]
 
 
 class TestReverting:

@@ -1,0 +1,106 @@
+"""Telling owners: a notice is recorded with its message, then sent (DOMAIN.md section 10).
+
+While the door of owners' mail is closed nothing is recorded: it is shown who would be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.ledger.consequences import record_notices
+from rcbill_assets.ledger.outbox import record_message
+from rcbill_assets.messages.message import Message
+from rcbill_assets.messages.notices import correct_ownership_message, owner_message
+from rcbill_assets.resources.post_office import Delivery, deliver
+from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.facts import Facts
+from rcbill_assets.statuses import CORRECT_OWNERSHIP
+
+
+def tell(
+    site: Site, facts: Facts, notice: str, rows: pd.DataFrame, run_id: str, more: Mapping[str, Any] | None = None
+) -> list[int]:
+    """Record a notice to everybody in `rows` (schema TO_TELL) who was not told the same today; return the messages.
+
+    Projects for which nobody can be reached are recorded as tried in vain, once within the time that a notice counts.
+    """
+    if not site.mails_owners:
+        return []
+    rows = _not_told_today(facts, notice, rows)
+    told = rows[rows["address"].notna()]
+    if notice == CORRECT_OWNERSHIP:
+        groups = told.groupby("project_id", sort=True)
+    else:
+        groups = told.groupby("address", sort=True)
+    messages = []
+    for key, mine in groups:
+        message = _message(site, facts, notice, key, mine, more)
+        outbox_id = _record(site, facts, notice, mine, message, run_id)
+        if outbox_id is not None:
+            messages.append(outbox_id)
+    in_vain = _not_tried_yet(facts, notice, rows[rows["address"].isna()])
+    if not in_vain.empty:
+        _record(site, facts, notice, in_vain, None, run_id)
+    return messages
+
+
+def _message(
+    site: Site, facts: Facts, notice: str, key: Any, mine: pd.DataFrame, more: Mapping[str, Any] | None
+) -> Message:
+    said: dict[str, Any] = {
+        "link_base": facts.link_base, "as_of": facts.as_of, "policy": site.policy, "templates": site.templates,
+    }  # fmt: skip
+    if notice == CORRECT_OWNERSHIP:
+        return correct_ownership_message(mine, **said)
+    return owner_message(notice, str(key), mine, more=more, **said)
+
+
+def _record(
+    site: Site, facts: Facts, notice: str, rows: pd.DataFrame, message: Message | None, run_id: str
+) -> int | None:
+    now = site.clock.now()
+
+    def work(connection: Connection) -> int | None:
+        outbox_id = None
+        if message is not None:
+            outbox_id = record_message(connection, message, run_id=run_id, now=now)
+            if outbox_id is None:
+                return None
+        said = rows[["project_id", "line_item_id", "reason"]].drop_duplicates()
+        said = said.assign(notice=notice, outbox_id=outbox_id)
+        record_notices(connection, said, at=facts.as_of, run_id=run_id)
+        return outbox_id
+
+    return site.ledger.write(work)
+
+
+def _not_told_today(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of which the ledger has no notice of the same day by the site's clock."""
+    told = facts.told[facts.told["notice"] == notice]
+    today = told["at"].dt.tz_convert(facts.zone).dt.date == _day(facts.as_of, facts)
+    told = told[today]
+    known = set(zip(told["project_id"], told["line_item_id"].fillna(-1), strict=True))
+    fresh = [pair not in known for pair in zip(rows["project_id"], rows["line_item_id"].fillna(-1), strict=True)]
+    return rows[pd.Series(fresh, index=rows.index, dtype=bool)]
+
+
+def _not_tried_yet(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
+    told = facts.told
+    since = facts.as_of - pd.Timedelta(days=facts.policy.consequences.notice_counts_for_days)
+    tried = told[(told["notice"] == notice) & told["outbox_id"].isna() & (told["at"] > since)]
+    return rows[~rows["project_id"].isin(tried["project_id"])]
+
+
+def _day(at: datetime, facts: Facts) -> Any:
+    return at.astimezone(facts.zone).date()
+
+
+def send(site: Site, run_id: str) -> Delivery:
+    """Send what waits, of what doors are open for."""
+    waiting = site.outbox.waiting(handoffs=False, owners=site.mails_owners)
+    return deliver(site.outbox, site.mailer, site.clock, run_id, waiting)

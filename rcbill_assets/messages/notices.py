@@ -1,0 +1,161 @@
+"""The messages to owners, and to the REDCap team about them (DOMAIN.md section 10). Pure.
+
+One message per recipient, which lists all of that recipient's projects; but "correct the ownership", which is one per
+project to all its people, so that they can confer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+
+from rcbill_assets.messages.message import Attachment, Message
+from rcbill_assets.messages.render import Templates
+from rcbill_assets.policy import Policy
+from rcbill_assets.statuses import CORRECT_OWNERSHIP, IMPENDING_BILL
+
+NO_TITLE = "(without a title)"
+
+
+def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows for a template: missing is None."""
+    shown = frame.astype(object)
+    return [{str(k): v for k, v in row.items()} for row in shown.where(shown.notna(), None).to_dict("records")]
+
+
+def listed(rows: pd.DataFrame, link_base: str) -> list[dict[str, Any]]:
+    """Return a recipient's projects as templates list them: each with its title on one line, link and items."""
+    projects: dict[int, dict[str, Any]] = {}
+    for row in plain_rows(rows):
+        entry = projects.setdefault(
+            int(row["project_id"]),
+            {
+                **row,
+                "title": " ".join(str(row["app_title"] or NO_TITLE).split()),
+                "link": f"{link_base}{row['project_id']}",
+                "items": [],
+            },
+        )
+        if row["billing_id"] is not None:
+            entry["items"].append(row)
+    return list(projects.values())
+
+
+def owner_message(  # noqa: PLR0913 - what is said, to whom, of what, when, how
+    notice: str,
+    address: str,
+    rows: pd.DataFrame,
+    *,
+    link_base: str,
+    as_of: datetime,
+    policy: Policy,
+    templates: Templates,
+    template: str | None = None,
+    about: str | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Message:
+    """Return the message of a notice to one address: `rows` (schema TO_TELL) are all that it is told of.
+
+    `template` is the text's name where a notice has several; `about` what it is kept under, by default its projects and
+    items, so that the same is told once on a day.
+    """
+    projects = listed(rows, link_base)
+    dear = next((row["name"] for row in projects if row["name"] and row["to_owner"]), None)
+    subject, body = templates.render(
+        template or notice,
+        dear=dear,
+        projects=projects,
+        policy=policy.consequences,
+        help_url=policy.mail.help_url,
+        total=sum((value for value in rows["open"] if isinstance(value, Decimal)), start=Decimal(0)),
+        **(more or {}),
+    )
+    return _message(notice, (address,), subject, body, about or _named(rows), as_of, policy)
+
+
+def correct_ownership_message(
+    rows: pd.DataFrame, *, link_base: str, as_of: datetime, policy: Policy, templates: Templates
+) -> Message:
+    """Return the message to all people of one project that nobody owns."""
+    (project,) = listed(rows, link_base)
+    people = [row for row in plain_rows(rows) if row["address"]]
+    subject, body = templates.render(
+        CORRECT_OWNERSHIP,
+        project=project,
+        people=people,
+        policy=policy.consequences,
+        help_url=policy.mail.help_url,
+    )
+    addresses = tuple(row["address"] for row in people)
+    return _message(CORRECT_OWNERSHIP, addresses, subject, body, _named(rows), as_of, policy)
+
+
+def _named(rows: pd.DataFrame) -> str:
+    """Return the projects and items that are told of, short enough for a key."""
+    said = rows[["project_id", "line_item_id"]].drop_duplicates().astype("string").fillna("")
+    named = sorted(said["project_id"] + "/" + said["line_item_id"])
+    return hashlib.sha256(",".join(named).encode()).hexdigest()[:32]
+
+
+def _message(
+    notice: str, to: Sequence[str], subject: str, body: str, about: str, as_of: datetime, policy: Policy
+) -> Message:
+    return Message(
+        template=notice,
+        about=about,
+        period=as_of.astimezone(policy.zone).date().isoformat(),
+        to=tuple(to),
+        cc=policy.mail.owners_cc,
+        sender=policy.mail.sender,
+        reply_to=policy.mail.reply_to,
+        subject=subject,
+        body=body,
+        dated=as_of,
+    )
+
+
+def impending_bills_message(
+    rows: pd.DataFrame, file: Attachment, *, as_of: datetime, policy: Policy, templates: Templates
+) -> Message:
+    """Return the list, to the REDCap team, of whom next month's run bills and who cannot be told."""
+    untold = rows[rows["outcome"] != "warn"]
+    subject, body = templates.render(
+        "impending_bills_team", told=len(rows) - len(untold), untold=plain_rows(untold), file_name=file.file_name
+    )
+    return _to_team(f"{IMPENDING_BILL}_team", "list", subject, body, as_of, policy, (file,))
+
+
+def held_back_consequences_message(
+    held: pd.DataFrame, about: str, *, as_of: datetime, policy: Policy, templates: Templates
+) -> Message:
+    """Return the list, to the REDCap team, of consequences that are held back, and why (schema HELD_BACK_LIST)."""
+    subject, body = templates.render("held_back_consequences", held=plain_rows(held))
+    return _to_team("held_back_consequences", about, subject, body, as_of, policy)
+
+
+def _to_team(
+    template: str,
+    about: str,
+    subject: str,
+    body: str,
+    as_of: datetime,
+    policy: Policy,
+    attachments: tuple[Attachment, ...] = (),
+) -> Message:
+    return Message(
+        template=template,
+        about=about,
+        period=as_of.isoformat(),
+        to=policy.mail.redcap_team,
+        sender=policy.mail.sender,
+        reply_to=policy.mail.reply_to,
+        subject=subject,
+        body=body,
+        dated=as_of,
+        attachments=attachments,
+    )
