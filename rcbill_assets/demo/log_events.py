@@ -67,7 +67,7 @@ def make_log_events(projects: pd.DataFrame, users: pd.DataFrame, seed: int, toda
     back = [
         _back(rng, lately, _between(rng, np.full(len(lately), now - _LATELY + DAY), last_event[lately])),
         _back(rng, before, moments_between(rng, np.full(len(before), now - 500 * DAY), now - _LATELY - DAY)),
-        _back(rng, again, _between(rng, completed[again] + -80 * DAY, completed[again])),
+        _back(rng, again, _between(rng, np.maximum(completed[again] - 80 * DAY, created[again]), completed[again])),
     ]
     everyday = _ordinary(rng, ordinary, _between(rng, created[ordinary], last_event[ordinary]))
     events = pd.concat([*back, everyday], ignore_index=True)
