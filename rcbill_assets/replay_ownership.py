@@ -98,7 +98,8 @@ def impending_bills(site: OwnershipSite) -> pd.DataFrame:
         persons=inputs.get("persons"),
     )
     price = price_in_force(inputs["prices"], ANNUAL_PROJECT.code, this_month(site.as_of, zone).last_day)
-    rows = rows[rows["outcome"] == WARN].assign(price=price)
+    rows = rows[rows["outcome"] == WARN].copy()
+    rows["price"] = pd.Series([price] * len(rows), index=rows.index, dtype=object)
     return rows[["project_id", "app_title", "email", "first_name", "last_name", "username", "price"]]
 
 

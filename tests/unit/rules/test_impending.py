@@ -29,7 +29,7 @@ def decide(
         zone=ZONE,
     )
     IMPENDING.validate(found)
-    return found.to_dict("records")[0] if len(found) else None
+    return {str(name): value for name, value in found.to_dict("records")[0].items()} if len(found) else None
 
 
 def outcome(*args: Any, **options: Any) -> str | None:

@@ -114,7 +114,7 @@ class Site:
         found = ownership_cleanup(self.issues, self.candidates)
         OWNERSHIP_CLEANUP.validate(found)
         (row,) = found.to_dict("records")
-        return {name: said(value) for name, value in row.items()}
+        return {str(name): said(value) for name, value in row.items()}
 
     def held_back(self) -> list[str]:
         issues, candidates = self.issues, self.candidates
