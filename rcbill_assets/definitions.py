@@ -5,7 +5,20 @@ from __future__ import annotations
 from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, register_jobs, schedules
-from rcbill_assets.assets import billing, changes, messages, payments, people, projects, receivables, redcap, registers
+from rcbill_assets.assets import (
+    billing,
+    changes,
+    consequences,
+    messages,
+    notices,
+    ownership,
+    payments,
+    people,
+    projects,
+    receivables,
+    redcap,
+    registers,
+)
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
 from rcbill_assets.resources.site import Site
@@ -22,6 +35,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     files = partitions.FISCAL_FILES
     monthly_billing, receive_payments = jobs.monthly_billing(), jobs.receive_payments()
     report_receivables, mirror_line_items = jobs.report_receivables(), jobs.mirror_line_items()
+    owners_and_consequences = jobs.owners_and_consequences()
     return Definitions(
         assets=[
             *redcap.ASSETS,
@@ -40,6 +54,9 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *receivables.ASSETS,
             *changes.ASSETS,
             *registers.ASSETS,
+            *ownership.ASSETS,
+            *consequences.ASSETS,
+            *notices.ASSETS,
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,
@@ -55,6 +72,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             report_receivables,
             mirror_line_items,
             jobs.show_registers(),
+            *owners_and_consequences.values(),
             *adhoc_jobs.JOBS,
             *register_jobs.JOBS,
         ],
@@ -62,6 +80,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             schedules.monthly_billing_schedule(monthly_billing, site),
             schedules.daily(report_receivables, site, "30 5 * * *", "what is owed, by whom and for how long"),
             schedules.daily(mirror_line_items, site, "45 5 * * *", "the copy of the line items inside REDCap"),
+            *schedules.owners_and_consequences(owners_and_consequences, site),
         ],
         sensors=[
             fiscal_file_received_sensor(receive_payments, site),
@@ -89,3 +108,8 @@ def receive_payments_job() -> JobDefinition:
 def report_receivables_job() -> JobDefinition:
     """Return the job of what is owed, likewise."""
     return defs.resolve_job_def("report_receivables")
+
+
+def named_job(name: str) -> JobDefinition:
+    """Return any job of `defs` by its name, likewise."""
+    return defs.resolve_job_def(name)

@@ -6,7 +6,19 @@ from dagster import AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from rcbill_assets.assets import registers
-from rcbill_assets.assets.run import JOB, MIRROR_LINE_ITEMS, RECEIVE_PAYMENTS, REPORT_RECEIVABLES, SHOW_REGISTERS
+from rcbill_assets.assets.run import (
+    ASK_FOR_OWNERS,
+    JOB,
+    MIRROR_LINE_ITEMS,
+    RECEIVE_PAYMENTS,
+    REPORT_RECEIVABLES,
+    SHOW_REGISTERS,
+    TELL_DELETIONS,
+    TELL_IMPENDING_BILLS,
+    TELL_OVERDUE,
+)
+from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
+from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
 
 # The assets of one file; the rest of their group tells of the whole ledger.
 OF_A_FILE = AssetSelection.assets(
@@ -14,8 +26,12 @@ OF_A_FILE = AssetSelection.assets(
 )
 
 # The assets of one month; their groups have others, which tell of the whole site.
-OF_A_MONTH = AssetSelection.groups("redcap", "billing") | AssetSelection.assets(
-    ["people", "owners"], ["projects", "target"], ["messages", "outbox"], ["messages", "sent"]
+OF_A_MONTH = AssetSelection.groups("billing") | AssetSelection.assets(
+    *(["redcap", name] for name in ("config", "projects", "user_information", "project_ownership", "rejects")),
+    ["people", "owners"],
+    ["projects", "target"],
+    ["messages", "outbox"],
+    ["messages", "sent"],
 )
 
 
@@ -59,7 +75,7 @@ def mirror_line_items() -> UnresolvedAssetJobDefinition:
     """Return the job that brings the copy of the line items inside REDCap level."""
     return define_asset_job(
         MIRROR_LINE_ITEMS,
-        selection=AssetSelection.groups("changes"),
+        selection=AssetSelection.assets(["changes", "line_item_mirror"]),
         executor_def=in_process_executor,
         description=(
             "Brings the copy of the line items inside REDCap level with the ledger, through the door of REDCap writes: "
@@ -76,3 +92,75 @@ def show_registers() -> UnresolvedAssetJobDefinition:
         executor_def=in_process_executor,
         description="Shows the registers that people keep, every entry with who and why; changes nothing.",
     )
+
+
+# What is decided on projects and people reads all of REDCap's tables, in the same run.
+_REDCAP = AssetSelection.groups("redcap")
+
+
+def _of(name: str, description: str, *keys: str) -> UnresolvedAssetJobDefinition:
+    """Return a job of REDCap's extracts and the assets named, as `group/noun`."""
+    return define_asset_job(
+        name,
+        selection=_REDCAP | AssetSelection.assets(*(key.split("/") for key in keys)),
+        executor_def=in_process_executor,
+        description=description,
+    )
+
+
+_AFTERWARDS = ("projects/held_back", "messages/delivered")
+_PLAN = "A plan while the door of REDCap writes is closed; running it again does nothing twice."
+
+
+def owners_and_consequences() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the jobs of owners, consequences and notices, by name."""
+    jobs = [
+        _of(
+            CLEAN_UP_OWNERSHIP,
+            f"Finds owners for projects whose owner cannot be reached, and writes them into REDCap. {_PLAN}",
+            "ownership/issues", "ownership/nominations", "ownership/cleanup", "changes/ownership",
+        ),
+        _of(
+            DECIDE_BILLABLE,
+            f"Decides which ownership records are billable, and writes it into REDCap. {_PLAN}",
+            "ownership/billable", "changes/billable",
+        ),
+        _of(
+            RELEASE,
+            "Lets go of sequestered projects that were brought back, paid for or disputed, and lists what is held "
+            f"back. {_PLAN}",
+            "projects/releases", "changes/released", *_AFTERWARDS,
+        ),
+        _of(
+            SEQUESTER_ORPHANS,
+            f"Closes projects that nobody looks after, and tells their people on the same day. {_PLAN}",
+            "projects/orphans", "changes/sequestered_orphans", *_AFTERWARDS,
+        ),
+        _of(
+            SEQUESTER_UNPAID,
+            f"Closes projects that are not paid for, when their people were told before. {_PLAN}",
+            "projects/unpaid", "changes/sequestered_unpaid", *_AFTERWARDS,
+        ),
+        _of(
+            DELETE,
+            f"Deletes projects that stayed closed for a year, as REDCap's own delete does. {_PLAN}",
+            "projects/deletions", "changes/deleted", *_AFTERWARDS,
+        ),
+        _of(
+            TELL_IMPENDING_BILLS, "Tells owners what next month's run bills them for, and the REDCap team whom.",
+            "messages/impending_bills", "messages/delivered",
+        ),
+        _of(
+            ASK_FOR_OWNERS, "Asks the people of projects that nobody owns to say who does.",
+            "messages/ownership_requests", "messages/delivered",
+        ),
+        _of(
+            TELL_OVERDUE, "Tells owners what is overdue, and when their projects will be closed.",
+            "messages/overdue", "messages/delivered",
+        ),
+        _of(
+            TELL_DELETIONS, "Tells owners which of their projects will be deleted, when, and how to stop it.",
+            "messages/coming_deletions", "messages/delivered",
+        ),
+    ]  # fmt: skip
+    return {job.name: job for job in jobs}

@@ -1,17 +1,21 @@
 """Schedules: when jobs run by themselves, in the site's time zone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from dagster import RunRequest, ScheduleDefinition, ScheduleEvaluationContext, SkipReason, schedule
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets.run import JOB
+from rcbill_assets.assets.run import ASK_FOR_OWNERS, JOB, TELL_DELETIONS, TELL_IMPENDING_BILLS, TELL_OVERDUE
 from rcbill_assets.calendar import last_finished_month, months_between, require_aware
 from rcbill_assets.errors import RcbillError
+from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
+from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
 from rcbill_assets.resources.clock import AS_OF_TAG
 from rcbill_assets.resources.site import Site
 
 MONTHLY_BILLING_CRON = "5 8 5 * *"
+DAYS_OF_A_WEEK = 7
 
 
 def monthly_billing_schedule(job: UnresolvedAssetJobDefinition, site: Site) -> ScheduleDefinition:
@@ -52,18 +56,61 @@ def monthly_billing_schedule(job: UnresolvedAssetJobDefinition, site: Site) -> S
     return evaluate
 
 
-def daily(job: UnresolvedAssetJobDefinition, site: Site, cron: str, what: str) -> ScheduleDefinition:
-    """Return a schedule that runs a job each day, as of its tick."""
+def scheduled(
+    job: UnresolvedAssetJobDefinition,
+    site: Site,
+    cron: str,
+    says: str,
+    unless: Callable[[datetime], str | None] = lambda _: None,
+) -> ScheduleDefinition:
+    """Return a schedule that runs a job as of its tick, but when `unless` gives a reason (it gets the local tick)."""
 
     @schedule(
         name=f"{job.name}_schedule",
         job=job,
         cron_schedule=cron,
         execution_timezone=site.policy.time_zone,
-        description=f"Each day: {what}.",
+        description=says,
     )
-    def evaluate(context: ScheduleEvaluationContext) -> RunRequest:
-        tick = require_aware(context.scheduled_execution_time).isoformat()
-        return RunRequest(run_key=tick, tags={AS_OF_TAG: tick})
+    def evaluate(context: ScheduleEvaluationContext) -> RunRequest | SkipReason:
+        tick = require_aware(context.scheduled_execution_time)
+        why = unless(tick.astimezone(site.policy.zone))
+        if why is not None:
+            return SkipReason(why)
+        return RunRequest(run_key=tick.isoformat(), tags={AS_OF_TAG: tick.isoformat()})
 
     return evaluate
+
+
+def daily(job: UnresolvedAssetJobDefinition, site: Site, cron: str, what: str) -> ScheduleDefinition:
+    """Return a schedule that runs a job each day, as of its tick."""
+    return scheduled(job, site, cron, f"Each day: {what}.")
+
+
+def not_the_first_of_its_month(tick: datetime) -> str | None:
+    """Return why a weekly tick is passed over: it is not the first of its weekday in the month."""
+    return None if tick.day <= DAYS_OF_A_WEEK else f"{tick:%A, %Y-%m-%d} is not the first {tick:%A} of its month."
+
+
+def owners_and_consequences(jobs: Mapping[str, UnresolvedAssetJobDefinition], site: Site) -> list[ScheduleDefinition]:
+    """Return the schedules of DOMAIN.md sections 4, 8 and 10."""
+
+    def at(name: str, cron: str, says: str) -> ScheduleDefinition:
+        return scheduled(jobs[name], site, cron, says)
+
+    return [
+        at(CLEAN_UP_OWNERSHIP, "47 0 * * *", "Each day at 0:47: owners that cannot be reached are replaced."),
+        at(DECIDE_BILLABLE, "5 1 * * *", "Each day at 1:05: what is billable is decided."),
+        at(RELEASE, "15 1 * * *", "Each day at 1:15: what was brought back or paid is released."),
+        at(SEQUESTER_ORPHANS, "2 8 1,23,28 * *", "Days 1, 23 and 28 at 8:02: orphans are closed."),
+        scheduled(
+            jobs[SEQUESTER_UNPAID], site, "4 8 * * 2",
+            "The first Tuesday of a month at 8:04: unpaid projects are closed.",
+            not_the_first_of_its_month,
+        ),
+        at(DELETE, "3 14 28 * *", "Day 28 at 14:03: what stayed closed for a year is deleted."),
+        at(TELL_IMPENDING_BILLS, "3 10 1,23 * *", "Days 1 and 23 at 10:03: owners are told of next month's bill."),
+        at(ASK_FOR_OWNERS, "5 10 1 * *", "Day 1 at 10:05: people are asked who owns their project."),
+        at(TELL_OVERDUE, "7 10 1,15 * *", "Days 1 and 15 at 10:07: owners are told what is overdue."),
+        at(TELL_DELETIONS, "9 10 25 * *", "Day 25 at 10:09: owners are told what will be deleted."),
+    ]  # fmt: skip

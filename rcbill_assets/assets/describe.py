@@ -9,6 +9,8 @@ import pandera.pandas as pa
 from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 
 PREVIEW_ROWS = 8
+# Of what a person looks at row by row before it is done: decisions on projects, changes to REDCap.
+LOOKED_AT_ROWS = 100
 
 
 def column_schema(schema: pa.DataFrameSchema) -> TableSchema:
@@ -27,11 +29,16 @@ def about(frame: pd.DataFrame, **more: Any) -> dict[str, Any]:
     return {"dagster/row_count": len(frame), "preview": preview(frame), **more}
 
 
-def preview(frame: pd.DataFrame) -> Any:
+def looked_at(frame: pd.DataFrame, **more: Any) -> dict[str, Any]:
+    """Return the same with many rows, for what a person looks at row by row."""
+    return {**about(frame, **more), "preview": preview(frame, LOOKED_AT_ROWS)}
+
+
+def preview(frame: pd.DataFrame, rows: int = PREVIEW_ROWS) -> Any:
     """Return the first rows as a table."""
     if frame.empty:
         return MetadataValue.text("no rows")
-    head = frame.head(PREVIEW_ROWS)
+    head = frame.head(rows)
     records = [
         TableRecord({str(name): _shown(value) for name, value in row.items()}) for row in head.to_dict("records")
     ]

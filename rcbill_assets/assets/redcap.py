@@ -10,7 +10,15 @@ from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, readable
 from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.billing import REJECTS
-from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, USER_INFORMATION, Source
+from rcbill_assets.schemas.redcap import (
+    CONFIG,
+    PROJECT_OWNERSHIP,
+    PROJECTS,
+    RECORD_COUNTS,
+    USER_INFORMATION,
+    USER_RIGHTS,
+    Source,
+)
 
 _GRAIN = {
     "config": "One row per setting of REDCap that is read here.",
@@ -61,4 +69,32 @@ def redcap_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFrame]]:
         yield Output(frame, output_name=f"redcap_{name}", metadata=about(frame, source=site.redcap.shown_url))
 
 
-ASSETS: list[AssetsDefinition] = [redcap_extract]
+@multi_asset(
+    name="redcap_work_extract",
+    outs={
+        "redcap_record_counts": _out(
+            "record_counts", "One row per project whose records were counted.", RECORD_COUNTS.schema
+        ),
+        "redcap_user_rights": _out(
+            "user_rights",
+            "One row per project and user with rights on it: whether they hold, and which privileges they grant, the "
+            "role's included.",
+            USER_RIGHTS.schema,
+        ),
+        "redcap_work_rejects": _out(
+            "work_rejects",
+            "One row per value of these two tables that cannot be read; what it is about is left alone.",
+            REJECTS,
+        ),
+    },
+)
+def redcap_work_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFrame]]:
+    """Read what the daily jobs decide on besides: how much there is in each project, and who may work in it."""
+    with readable():
+        work = site.redcap.work(site.policy.zone)
+    frames = {"record_counts": work.record_counts, "user_rights": work.user_rights, "work_rejects": work.rejects}
+    for name, frame in frames.items():
+        yield Output(frame, output_name=f"redcap_{name}", metadata=about(frame, source=site.redcap.shown_url))
+
+
+ASSETS: list[AssetsDefinition] = [redcap_extract, redcap_work_extract]

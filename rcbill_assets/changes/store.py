@@ -15,12 +15,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rcbill_assets.changes.change_set import ChangeSet, Origin, require_whole
+from rcbill_assets.changes.values import Value, decode
 from rcbill_assets.errors import ChangesError
 from rcbill_assets.ledger import change_tables as t
 from rcbill_assets.ledger.frames import insert_one, read_frame, records
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.schemas.changes import CHANGE_RESULTS, CHANGE_SETS, CHANGES
-from rcbill_assets.statuses import APPLIED, CONFLICT, UNCHANGED
+from rcbill_assets.statuses import APPLIED, CONFLICT, UNCHANGED, UPDATE
 
 LONGEST_WHO = 191
 # Column of the schema -> column of the table, where the name is a word of SQL.
@@ -150,6 +151,15 @@ class ChangeStore:
             .order_by(table.c.number)
         )
         return self.ledger.read(lambda connection: read_frame(connection, query, CHANGE_RESULTS))
+
+    def before(self, set_id: int, unit: str) -> dict[tuple[str, str], Value]:
+        """Return what a set's unit changed: (table, column) -> the value before, as REDCap held it."""
+        r = t.change_set_rows.c
+        query = sa.select(r.table_name, r.column_name, r.old_value).where(
+            r.change_set_id == set_id, r.unit == unit, r.action == UPDATE
+        )
+        rows = self.ledger.read(lambda connection: connection.execute(query).all())
+        return {(table, column): decode(old) for table, column, old in rows}
 
     def attempts(self, set_id: int) -> pd.DataFrame:
         """Return who began to write a set, when and why, one row for each time."""

@@ -10,6 +10,8 @@ from rcbill_assets.changes.change_set import Origin
 from rcbill_assets.changes.door import Outcome
 from rcbill_assets.changes.store import By
 from rcbill_assets.cli.common import show, the_site, who_is_it
+from rcbill_assets.lifecycle.acting import apply_recorded
+from rcbill_assets.lifecycle.telling import send
 from rcbill_assets.resources.site import Site
 
 changes_app = typer.Typer(help="What is written into REDCap: planned, applied, taken back.", no_args_is_help=True)
@@ -38,7 +40,8 @@ def one(number: Number) -> None:
 def apply(number: Number, why: Why, who: Who = None) -> None:
     """Write a planned or stopped change set into REDCap, where the values before still stand."""
     site = the_site()
-    _tell(site.redcap_door.apply(number, _by(site, who, why)))
+    _tell(apply_recorded(site, number, _by(site, who, why)))
+    send(site, "rcbill")
 
 
 @changes_app.command("revert")

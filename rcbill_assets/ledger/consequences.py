@@ -13,7 +13,6 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from rcbill_assets.changes.values import Value, decode, decode_row
 from rcbill_assets.ledger import change_tables as ct
 from rcbill_assets.ledger import consequence_tables as t
 from rcbill_assets.ledger import tables
@@ -111,22 +110,6 @@ class Consequences:
         c = t.consequences.c
         query = sa.select(*(c[name] for name in DONE.columns)).where(c.change_set_id == set_id).order_by(c.unit)
         return self.ledger.read(lambda connection: read_frame(connection, query, DONE))
-
-    def before(self, set_id: int, unit: str) -> dict[tuple[str, str], Value]:
-        """Return what a set's unit changed: (table, column) -> the value before, as REDCap held it."""
-        r = ct.change_set_rows.c
-        query = sa.select(r.table_name, r.column_name, r.old_value, r.action).where(
-            r.change_set_id == set_id, r.unit == unit, r.action == "update"
-        )
-        rows = self.ledger.read(lambda connection: connection.execute(query).all())
-        return {(table, column): decode(old) for table, column, old, _ in rows}
-
-    def keys(self, set_id: int, unit: str) -> dict[str, dict[str, Value]]:
-        """Return the keys of the rows that a unit changed, by table."""
-        r = ct.change_set_rows.c
-        query = sa.select(r.table_name, r.row_key).where(r.change_set_id == set_id, r.unit == unit)
-        rows = self.ledger.read(lambda connection: connection.execute(query).all())
-        return {table: decode_row(key) for table, key in rows if key != "{}"}
 
 
 # Write, in a transaction that is open ---------------------------------------------------------------------------------

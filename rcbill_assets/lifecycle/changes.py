@@ -15,7 +15,6 @@ from typing import Any
 import pandas as pd
 
 from rcbill_assets.changes.change_set import ChangeSet, Origin, Target, all_together, diff, expected
-from rcbill_assets.ledger.consequences import Consequences
 from rcbill_assets.resources.redcap_log import is_log_table, moved_back
 from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.resources.site import Site
@@ -80,7 +79,7 @@ class Draft:
         raw = self.rows.of(source, columns, ids)
         fine, changed = self.rows.unchanged(source, raw, known, self.facts.zone)
         gone = changed | (set(ids) - {int(one) for one in raw[source.key]})
-        of = known.set_index(source.key)[project]
+        of = dict(zip(known[source.key], known[project], strict=True))
         self.left.update({int(of[key]): CHANGED_SINCE for key in gone})
         projects = fine[project].astype(int)
         return fine.assign(unit=projects.map(self.unit), why=projects.map(self.decided["why"]), project=projects)
@@ -122,7 +121,7 @@ class Draft:
     def release(self) -> Drafted:
         """Return the set that releases them: the flag, and completed_time and completed_by as they were before."""
         projects, owners = self._whole(self.projects, self.owners)
-        known = Consequences(self.site.ledger)
+        known = self.site.redcap_door.store
         ours = projects_now(self.facts).set_index("project_id")
         opened, unflagged = projects.copy(), owners.assign(sequestered=0)
         for place, project in enumerate(projects["project"]):

@@ -27,7 +27,7 @@ def write_cleanup(site: Site, cleanup: pd.DataFrame, ownership: pd.DataFrame, as
     `ownership` is what was decided on. A record that somebody has changed since is left alone.
     """
     due = cleanup[cleanup["changed"] == 1]
-    wanted = due.set_index("ownership_id") if len(due) else due
+    wanted = due[due["ownership_id"].notna()].set_index("ownership_id")
     raw = _standing(site, ownership, due["ownership_id"].dropna())
     after = raw.copy()
     for name in WHO:

@@ -135,7 +135,7 @@ def held_back_consequences_message(
 ) -> Message:
     """Return the list, to the REDCap team, of consequences that are held back, and why (schema HELD_BACK_LIST)."""
     subject, body = templates.render("held_back_consequences", held=plain_rows(held))
-    return _to_team("held_back_consequences", about, subject, body, as_of, policy)
+    return _to_team("held_back_consequences", about, subject, body, as_of, policy, period="")
 
 
 def _to_team(
@@ -146,11 +146,13 @@ def _to_team(
     as_of: datetime,
     policy: Policy,
     attachments: tuple[Attachment, ...] = (),
+    *,
+    period: str | None = None,
 ) -> Message:
     return Message(
         template=template,
         about=about,
-        period=as_of.isoformat(),
+        period=as_of.isoformat() if period is None else period,
         to=policy.mail.redcap_team,
         sender=policy.mail.sender,
         reply_to=policy.mail.reply_to,

@@ -7,7 +7,7 @@ and `release`'s.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -21,6 +21,7 @@ from rcbill_assets.statuses import RELEASED, SEQUESTERED
 from rcbill_assets.text import comparable
 
 UNPAID = "unpaid_after_90_days"
+SETTLING = timedelta(hours=1)
 KNOWN_REASONS = (UNPAID, *ORPHAN_REASONS)
 # What a sequestration writes into completed_by: "{job} says, '{reason}'. Previously sequestered {n} times".
 _REASON = r"says, '([^']+)'"
@@ -130,20 +131,29 @@ def last_done(done: pd.DataFrame, consequence: str) -> pd.DataFrame:
     return rows.sort_values(["as_of", "change_set_id"], kind="stable").drop_duplicates("project_id", keep="last")
 
 
+def looked_up(keys: pd.Series, values: pd.Series) -> pd.Series:
+    """Return for each key its value (`values` by key), missing where there is none; with the type of the values."""
+    # Series.map loses the type of moments when there are no values at all.
+    return values.reindex(keys).set_axis(keys.index)
+
+
 def brought_back(facts: Facts) -> pd.DataFrame:
     """Return when projects were brought back by a person (schema RESTORATIONS), those just seen included.
 
     A project that we sequestered, did not release, and that is not closed by it any more was brought back by somebody.
+    What was sequestered within the last hour may be newer than the tables that were read, and is not looked at yet.
     """
     now = projects_now(facts)
     ours = last_done(facts.done, SEQUESTERED)
     released = last_done(facts.done, RELEASED).set_index("project_id")["as_of"]
-    let_go = ours["project_id"].map(released)
-    ours = ours[~(let_go.notna() & (let_go >= ours["as_of"]))]
+    let_go = looked_up(ours["project_id"], released)
+    read_since = ours["as_of"] < facts.as_of - SETTLING
+    ours = ours[read_since & ~(let_go.notna() & (let_go >= ours["as_of"]))]
     stands = now[now["change_set_id"].notna()].set_index("project_id")["change_set_id"]
-    gone = ours[ours["project_id"].map(stands).ne(ours["change_set_id"]).fillna(True).astype(bool)]
+    gone = ours[looked_up(ours["project_id"], stands).ne(ours["change_set_id"]).fillna(True).astype(bool)]
     known = set(zip(facts.restorations["project_id"], facts.restorations["sequestered_at"], strict=True))
-    fresh = gone[[pair not in known for pair in zip(gone["project_id"], gone["as_of"], strict=True)]]
+    is_known = [pair in known for pair in zip(gone["project_id"], gone["as_of"], strict=True)]
+    fresh = gone[~pd.Series(is_known, index=gone.index, dtype=bool)]
     seen = pd.DataFrame(
         {
             "project_id": fresh["project_id"],

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from rcbill_assets.rules.facts import Facts
+from rcbill_assets.rules.facts import Facts, looked_up
 from rcbill_assets.rules.reach import owners_address
 from rcbill_assets.text import comparable
 
@@ -61,7 +61,7 @@ def noticed_at(
     if since is not None:
         fits &= both["since"].isna() | (both["delivered_at"] >= both["since"]).fillna(False)
     first = both[fits.astype(bool)].groupby("row")["delivered_at"].min()
-    return rows.index.to_series().map(first).astype(facts.told["delivered_at"].dtype)
+    return first.reindex(rows.index).astype(facts.told["delivered_at"].dtype)
 
 
 def first_tried_at(facts: Facts, rows: pd.DataFrame, notice: str) -> pd.Series:
@@ -70,4 +70,4 @@ def first_tried_at(facts: Facts, rows: pd.DataFrame, notice: str) -> pd.Series:
     told = facts.told
     tried = told[(told["notice"] == notice) & told["outbox_id"].isna() & (told["at"] > since)]
     tried = tried[tried["at"] <= facts.as_of]
-    return rows["project_id"].map(tried.groupby("project_id")["at"].min()).astype(told["at"].dtype)
+    return looked_up(rows["project_id"], tried.groupby("project_id")["at"].min()).astype(told["at"].dtype)

@@ -59,3 +59,14 @@ CHANGE_SETS = pa.DataFrameSchema(
     },
     name="change_sets",
 )
+
+CHANGED = pa.DataFrameSchema(
+    {
+        "change_set": whole("Change set"),
+        **{name: CHANGES.columns[name] for name in CHANGES.columns if name != "number"},
+        "number": whole("Row of the change set"),
+        "result": text("applied, unchanged, conflict, or planned", nullable=False),
+        "detail": text("What stood in the way"),
+    },
+    name="changed",
+)

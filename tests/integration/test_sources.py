@@ -19,7 +19,15 @@ from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.errors import SourceError, UnreachableError
 from rcbill_assets.resources import redcap_db
 from rcbill_assets.resources.redcap_db import RedcapDb, source_sql
-from rcbill_assets.schemas.redcap import CONFIG, PROJECT_OWNERSHIP, PROJECTS, SOURCES, USER_INFORMATION, Source
+from rcbill_assets.schemas.redcap import (
+    CONFIG,
+    PROJECT_OWNERSHIP,
+    PROJECTS,
+    SOURCES,
+    USER_INFORMATION,
+    WORK_SOURCES,
+    Source,
+)
 from tests.servers.databases import MariaDB
 from tests.servers.processes import free_port
 
@@ -286,7 +294,7 @@ class TestTheFiles:
             for path in files("dbt_like_sql.sources").iterdir()
             if path.name.endswith(".sql")
         }
-        assert stems == {source.table for source in SOURCES}
+        assert stems == {source.table for source in (*SOURCES, *WORK_SOURCES)}
 
     def test_each_is_read_by_something(self, monkeypatch: pytest.MonkeyPatch, sqlite: RedcapDb) -> None:
         read: list[str] = []

@@ -22,10 +22,13 @@ FLOORS = (
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {
-        "adhoc", "freezing", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans",
+        "adhoc", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans",
         "replay_ownership", "demo",
     },
-    {"adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "schedules", "sensors", "definitions"},
+    {
+        "adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors",
+        "definitions",
+    },
     {"cli"},
 )  # fmt: skip
 FLOOR_OF = {name: floor for floor, names in enumerate(FLOORS) for name in names}

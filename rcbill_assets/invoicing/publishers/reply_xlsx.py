@@ -20,26 +20,26 @@ from rcbill_assets.invoicing.publishers.fiscal_xlsx import CELL_LIMIT, PLAIN_CEL
 _FIRST_DAY = date(1900, 3, 1)  # before Excel's leap day that never was, days are told apart as text only
 
 
-def reply_xlsx(rows: pd.DataFrame, *, title: str, as_of: datetime) -> bytes:
+def reply_xlsx(rows: pd.DataFrame, *, title: str, as_of: datetime, sheet: str = "reply") -> bytes:
     """Return a sheet of the rows: text stays text whatever it starts with, days are days, money and counts numbers."""
     buffer = BytesIO()
     book = xlsxwriter.Workbook(buffer, PLAIN_CELLS)
     # The time of making would make every reply to the same file another file.
     book.set_properties({"title": title[:255], "created": as_of.replace(tzinfo=None, microsecond=0)})
-    sheet = book.add_worksheet("reply")
+    page = book.add_worksheet(sheet)
     heading = book.add_format({"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"})
     formats = {
         "text": book.add_format({"num_format": "@"}),
         "day": book.add_format({"num_format": "yyyy-mm-dd"}),
         "moment": book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"}),
     }
-    sheet.freeze_panes(1, 0)
+    page.freeze_panes(1, 0)
     for at, name in enumerate(rows.columns):
-        sheet.set_column(at, at, 60 if name == rows.columns[-1] else 16)
-        sheet.write_string(0, at, str(name)[:CELL_LIMIT], heading)
+        page.set_column(at, at, 60 if name == rows.columns[-1] else 16)
+        page.write_string(0, at, str(name)[:CELL_LIMIT], heading)
         for row, value in enumerate(rows.iloc[:, at].astype(object), start=1):
-            _write(sheet, row, at, value, formats)
-    sheet.autofilter(0, 0, max(len(rows), 1), max(len(rows.columns) - 1, 0))
+            _write(page, row, at, value, formats)
+    page.autofilter(0, 0, max(len(rows), 1), max(len(rows.columns) - 1, 0))
     book.close()
     return buffer.getvalue()
 
