@@ -20,7 +20,7 @@ from rcbill_assets.demo.fiscal_team import payment_file
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.files import write_whole
-from rcbill_assets.ledger.peer_import import adopt, read_peer
+from rcbill_assets.ledger.peer_import import adopt, read_peer, read_peer_registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.money import ZERO
 from rcbill_assets.receiving import archive_local
@@ -133,7 +133,14 @@ def _make(projects: int, home: Path, config: Path) -> None:
     write_peer_ledger(make_peer_ledger(site, today, SEED), old_billing)
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
     ledger.upgrade()
-    report = adopt(ledger, read_peer(old_billing, ZONE), source="the demo's old billing system", who="demo", now=now)
+    report = adopt(
+        ledger,
+        read_peer(old_billing, ZONE),
+        source="the demo's old billing system",
+        who="demo",
+        now=now,
+        registers=read_peer_registers(old_billing, ZONE),
+    )
     write_whole(folder / "old-billing-import.txt", report.text().encode())
     print(f"  what was imported: {home / 'old-billing-import.txt'}")
     a_year_ago = BillingMonth(month.year - 1, month.month)

@@ -23,12 +23,19 @@ from rcbill_assets.ledger import peer_ledger as has
 from rcbill_assets.ledger import peer_plan as plan
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.frames import records
+from rcbill_assets.ledger.peer_adopted import AdoptedRegisters
+from rcbill_assets.ledger.peer_people import PeerPeople, read_peer_people
 from rcbill_assets.ledger.peer_plan import INSTANCES, ITEMS
+from rcbill_assets.ledger.peer_registers import PeerRegisters, read_peer_registers
 from rcbill_assets.ledger.peer_report import AdoptReport, listed, totals
 from rcbill_assets.ledger.peer_source import PeerBilling, is_peer_shape, read_peer
+from rcbill_assets.ledger.registers import LOCK
 from rcbill_assets.ledger.store import SEEDED, Ledger
 
-__all__ = ["THE_PEER", "AdoptReport", "PeerBilling", "adopt", "is_peer_shape", "read_peer"]
+__all__ = [
+    "THE_PEER", "AdoptReport", "PeerBilling", "PeerPeople", "PeerRegisters", "adopt", "is_peer_shape", "read_peer",
+    "read_peer_people", "read_peer_registers",
+]  # fmt: skip
 
 THE_PEER = "the peer"
 WHY = "imported from the peer's database"
@@ -37,15 +44,30 @@ CHUNK = 5_000
 SOURCE_LENGTH = 191
 
 
-def adopt(ledger: Ledger, peer: PeerBilling, *, source: str, who: str, now: datetime) -> AdoptReport:
+def adopt(
+    ledger: Ledger,
+    peer: PeerBilling,
+    *,
+    source: str,
+    who: str,
+    now: datetime,
+    registers: PeerRegisters | None = None,
+    people: PeerPeople | None = None,
+) -> AdoptReport:
     """Import what a peer-made billing database holds (DOMAIN.md section 2, last bullet), and record the report.
 
     One transaction: killed anywhere, nothing has happened. `source` names the database in the rows it makes, `who` is
-    the person who asked for it.
+    the person who asked for it. `registers` and `people` are the same database's, where they are to come along.
     """
     require_aware(now)
     ledger.require_newest()
-    return ledger.write(lambda connection: _Import(connection, peer, source[:SOURCE_LENGTH], who, now).run())
+
+    def work(connection: Connection) -> AdoptReport:
+        return _Import(connection, peer, source[:SOURCE_LENGTH], who, now, registers, people).run()
+
+    # Of the registers nothing but the lock keeps two who import at once from adding an entry twice.
+    with ledger.exclusive(LOCK):
+        return ledger.write(work)
 
 
 @dataclass
@@ -57,6 +79,8 @@ class _Import:
     source: str
     who: str
     now: datetime
+    registers: PeerRegisters | None = None
+    people: PeerPeople | None = None
 
     def run(self) -> AdoptReport:
         """Write everything and return the report."""
@@ -76,9 +100,15 @@ class _Import:
         events, of_items = plan.followed(known, items[is_known & ~bad], self.now)
         self._follow(events, known)
 
+        adopted = AdoptedRegisters(self.connection, source=self.source, now=self.now)
+        if self.registers is not None:
+            adopted.registers(self.registers)
+        if self.people is not None:
+            adopted.people(self.people)
+
         of_known = problems["row"].isin(items.index[is_known])
         of_others = self.peer.problems[self.peer.problems["table"] != ITEMS]
-        of_new = plan.together(of_others, problems[~of_known], clashes)
+        of_new = plan.together(of_others, problems[~of_known], clashes, adopted.problems)
         conflicts = (of_items, plan.vanished(known, items), problems[of_known & ~_placed(problems)], of_instances)
         in_ledger = has.imported_sums(self.connection)
         without_line = ~items["peer_id"].isin(in_ledger["peer_id"]) | items["peer_id"].duplicated()
@@ -95,8 +125,13 @@ class _Import:
             conflicts=listed(plan.together(*conflicts)),
             notes=listed(plan.together(of_new[_placed(of_new)], plan.oddities(new), _further(new))),
             to_decide=has.to_decide(self.connection, self.peer.zone),
-            left_behind=dict(self.peer.others),
+            left_behind={
+                table: rows
+                for table, rows in self.peer.others.items()
+                if self.registers is None or table not in adopted.PLACED
+            },
             newest_months=has.newest_months(self.connection),
+            registers=adopted.counts,
         )
         row = {"source": self.source, "at": self.now, "who": self.who, "report": report.to_json()}
         self.connection.execute(t.imports.insert(), row)

@@ -38,7 +38,7 @@ class AdoptReport:
     `totals` has a row per service and status of the peer's; `difference` is what its amounts exceed the ledger's and
     those not placed by, `differing_items` how many items have another amount in the ledger. `not_placed`, `conflicts`
     and `notes` (placed, but worth a look) name table, key, column, value and why; `to_decide` are the imported items
-    that a person has to decide on.
+    that a person has to decide on. `registers` counts what came into each register, or was ended in it.
     """
 
     where: str
@@ -55,6 +55,7 @@ class AdoptReport:
     to_decide: pd.DataFrame = field(repr=False)
     left_behind: Mapping[str, int]
     newest_months: Mapping[str, BillingMonth]
+    registers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -86,6 +87,7 @@ class AdoptReport:
             "prices": list(self.prices),
             "instances": dict(self.instances),
             "items": dict(self.items),
+            "registers": dict(self.registers),
             "left_behind": dict(self.left_behind),
             "newest_months": {code: str(month) for code, month in self.newest_months.items()},
             **frames,
@@ -99,6 +101,7 @@ class AdoptReport:
             f"Imported from {self.where}:",
             f"  line items: {items['added']} added, {items['followed']} moved on, {items['unchanged']} as before",
             f"  service instances: {self.instances['added']} added ({self.instances['made']} that only lines name)",
+            *(f"  {name}: {count}" for name, count in self.registers.items()),
             *(f"  prices: {sentence}" for sentence in self.prices),
             "",
             "By service and status, in the peer's database and in the ledger:",

@@ -29,6 +29,8 @@ from rcbill_assets.schemas.intake import conform
 WHAT = "the peer's billing database"
 # Read by peer_registers.py.
 STAFF, BANNED = "staff_employment_periods", "banned_owners"
+# Read by peer_people.py.
+PERSONS, ORGS = "person_org", "org_hierarchies"
 # What the peer has besides; a later version of this program places it.
 OTHER_TABLES = (BANNED, STAFF, "invoice_line_item_communications", "service_instance_relationships")
 # The peer's older price lists have no start date: the price holds since ever.
@@ -113,12 +115,21 @@ COLUMNS: dict[str, dict[str, PeerColumn]] = {
         "date_added": _optional("added_at", "time"),
         "reason": _optional("why"),
     },
+    PERSONS: {
+        "ufid": PeerColumn("person_id", "code"),
+        "user_id": PeerColumn("username", "text"),
+        "email": _optional("email"),
+        "uf_display_nm": _optional("name"),
+        "primary_uf_fiscal_org": _optional("department_id", "code"),
+    },
+    ORGS: {"DEPT_ID": PeerColumn("department_id", "code"), "DEPT_NAME": PeerColumn("department_name", "text")},
 }
 
 
 # Kinds of cells without which a row has a place all the same when they cannot be read.
 _CAN_BE_DONE_WITHOUT = {
     ITEMS: {"quantity", "time"}, INSTANCES: {"whole"}, TYPES: {"whole"}, STAFF: set[str](), BANNED: {"whole", "time"},
+    PERSONS: set[str](), ORGS: set[str](),
 }  # fmt: skip
 
 

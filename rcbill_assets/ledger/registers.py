@@ -248,7 +248,7 @@ def _add_entry(connection: Connection, register: Register, row: dict[str, Any], 
 def _saying_as_much(connection: Connection, register: Register, row: Mapping[str, Any]) -> int | None:
     """Return the number of an entry of the same whose time holds all of the new one's."""
     wanted = about(register, row)
-    for entry in connection.execute(_entries(register)).mappings().all():
+    for entry in entries_of(connection, register):
         if about(register, entry) != wanted:
             continue
         if register is BOUNCES:
@@ -259,6 +259,11 @@ def _saying_as_much(connection: Connection, register: Register, row: Mapping[str
         elif entry["from_at"] <= row["from_at"] and (row.get("until_at") or FOREVER) <= (entry["until_at"] or FOREVER):
             return int(entry["number"])
     return None
+
+
+def entries_of(connection: Connection, register: Register) -> list[dict[str, Any]]:
+    """Return every entry of a register, missing as None, on a connection that is open."""
+    return [dict(row) for row in connection.execute(_entries(register)).mappings()]
 
 
 def about(register: Register, row: Mapping[Any, Any]) -> tuple[Any, ...]:

@@ -189,7 +189,8 @@ class TestWhatIsRefused:
             registers.end(BANNED_OWNERS, number, **BY, now=NOW)
 
     def test_what_has_no_person_or_reason(self, registers: Registers) -> None:
-        for by, says in (({"who": " ", "why": "x"}, "say who"), ({"who": "x", "why": " "}, "say why")):
+        missing: tuple[dict[str, Any], dict[str, Any]] = ({"who": " ", "why": "x"}, {"who": "x", "why": " "})
+        for by, says in zip(missing, ("say who", "say why"), strict=True):
             with pytest.raises(LedgerError, match=says):
                 registers.add_ban(username="ada", from_at=NOW, **by, now=NOW)
             with pytest.raises(LedgerError, match=says):
