@@ -23,9 +23,16 @@ from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.errors import RcbillError, SourceError, UnknownDecisionError
 from rcbill_assets.ledger.fiscal import FiscalFiles
 from rcbill_assets.ledger.peer_import import PeerBilling, adopt, is_peer_shape, read_peer
+from rcbill_assets.ledger.peer_registers import read_peer_registers
 from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
+from rcbill_assets.replay_consequences import (
+    held_back,
+    project_deletions,
+    project_releases,
+    unpaid_sequestrations,
+)
 from rcbill_assets.replay_orphans import OPTIONS as ORPHAN_OPTIONS
 from rcbill_assets.replay_orphans import orphaned_projects
 from rcbill_assets.replay_ownership import (
@@ -111,7 +118,8 @@ class ReplaySite:
         with TemporaryDirectory(prefix="rcbill-replay-") as folder:
             ledger = Ledger(f"sqlite:///{Path(folder) / 'ledger.db'}")
             ledger.upgrade()
-            adopt(ledger, self.billing, source="replay", who="replay", now=self.as_of)
+            registers = read_peer_registers(self.billing_url, self.policy.zone)
+            adopt(ledger, self.billing, source="replay", who="replay", now=self.as_of, registers=registers)
             yield ledger
             ledger.engine.dispose()
 
@@ -223,6 +231,12 @@ DECISIONS: dict[str, Decision] = {
         "the ownership records whose billable attribute is set or taken back", billable_attribute
     ),
     "impending-bills": Decision("the owners to be warned that next month's run bills their projects", impending_bills),
+    "unpaid-sequestrations": Decision(
+        "the projects that would be sequestered for not paying, with the item", unpaid_sequestrations
+    ),
+    "deletions": Decision("the projects that would be deleted", project_deletions),
+    "releases": Decision("the sequestered projects that would be released", project_releases),
+    "held-back": Decision("the consequences that would follow and are held back, and why", held_back),
     "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }
 

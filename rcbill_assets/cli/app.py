@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import changes, demo, desk, doctor, items, ledger, payments, registers, replay, run
+from rcbill_assets.cli import changes, demo, desk, doctor, items, jobs, ledger, payments, registers, replay, run
 
 app = typer.Typer(
     name="rcbill",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("dev")(run.dev)
 app.command("bill")(run.bill)
+app.command("run")(jobs.run)
 app.command("replay")(replay.replay)
 app.command("why")(run.why)
 app.command("adopt")(ledger.adopt)

@@ -47,6 +47,9 @@ handoff = "send"
 owners_mail = "send"
 redcap_writes = "apply"
 
+[consequences]
+eml_counts = true
+
 [services.1]
 first_billing_month = "{month}"
 """

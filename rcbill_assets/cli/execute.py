@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, reconstructable
+from dagster import DagsterInstance, JobDefinition, build_reconstructable_job, reconstructable
 from dagster._core.definitions.reconstruct import ReconstructableJob
 from dagster._core.execution.api import execute_run_iterator
 from dagster._core.remote_origin import (
@@ -50,6 +50,19 @@ def execute_report(run_config: Mapping[str, Any]) -> list[str]:
     """Run report_receivables; return why it failed, nothing when it did not."""
     with DagsterInstance.get() as instance:
         return _execute(instance, reconstructable(definitions.report_receivables_job), run_config, {})[1]
+
+
+def execute_named(name: str, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Run a job by its name; return the run's id, and why it failed, nothing when it did not."""
+    with DagsterInstance.get() as instance:
+        # Dagster's annotation wants a tuple of one.
+        job = build_reconstructable_job(__name__, job_named.__name__, (name,))
+        return _execute(instance, job, run_config, tags)
+
+
+def job_named(name: str) -> JobDefinition:
+    """Return a job of `definitions.defs`, for Dagster, which calls this."""
+    return definitions.named_job(name)
 
 
 def _execute(

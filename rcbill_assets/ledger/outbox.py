@@ -274,7 +274,7 @@ class Outbox:
             sa.select(
                 o.c.id, r.c.address, r.c.kind, o.c.template, o.c.about, o.c.period, o.c.rung, o.c.subject,
                 o.c.message_id, o.c.recorded_at, o.c.status, o.c.status_at, r.c.status.label("recipient_status"),
-                o.c.attempts, sa.func.coalesce(r.c.detail, o.c.detail).label("detail"),
+                o.c.attempts, sa.func.coalesce(r.c.detail, o.c.detail).label("detail"), o.c.run_id,
             )
             .join(r, r.c.outbox_id == o.c.id)
             .order_by(o.c.id, r.c.kind.desc(), r.c.address)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from rcbill_assets.ledger.consequences import Consequences
 from rcbill_assets.ledger.registers import Registers
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.policy import Policy
 from rcbill_assets.resources.redcap_db import RedcapTables, RedcapWork
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.facts import Facts
@@ -20,10 +22,15 @@ from rcbill_assets.schemas.intake import together
 
 def gather(site: Site, as_of: datetime, tables: RedcapTables, work: RedcapWork) -> Facts:
     """Return the facts at `as_of`: these tables, and what the ledger says now."""
+    return gathered(site.policy, site.ledger, as_of, tables, work)
+
+
+def gathered(policy: Policy, ledger: Ledger, as_of: datetime, tables: RedcapTables, work: RedcapWork) -> Facts:
+    """Return the same of any ledger."""
     versions = tables.config.loc[tables.config["field_name"] == "redcap_version", "value"].dropna()
     return Facts(
         as_of=as_of,
-        policy=site.policy,
+        policy=policy,
         projects=tables.projects,
         ownership=tables.project_ownership,
         users=tables.user_information,
@@ -32,7 +39,7 @@ def gather(site: Site, as_of: datetime, tables: RedcapTables, work: RedcapWork) 
         rights=work.user_rights,
         rejects=together([tables.rejects, work.rejects], REJECTS),
         redcap_version=str(versions.iloc[0]) if len(versions) else "",
-        **_of_the_ledger(site, as_of),
+        **_of_the_ledger(ledger, as_of),
     )
 
 
@@ -44,18 +51,18 @@ def gather_now(site: Site, as_of: datetime) -> Facts:
 
 def read_again(site: Site, facts: Facts) -> Facts:
     """Return the facts with what the ledger says now."""
-    return replace(facts, **_of_the_ledger(site, facts.as_of))
+    return replace(facts, **_of_the_ledger(site.ledger, facts.as_of))
 
 
-def _of_the_ledger(site: Site, as_of: datetime) -> dict[str, Any]:
-    known, registers = Consequences(site.ledger), Registers(site.ledger)
+def _of_the_ledger(ledger: Ledger, as_of: datetime) -> dict[str, Any]:
+    known, registers = Consequences(ledger), Registers(ledger)
     frames: dict[str, pd.DataFrame] = {
         "items": known.project_items(),
         "told": known.told(),
         "done": known.done(),
         "restorations": known.restorations(),
         "banned": registers.banned_owners(as_of),
-        "exemptions": site.ledger.exemptions(),
+        "exemptions": ledger.exemptions(),
         "persons": registers.persons(),
         "retention_holds": registers.retention_holds(),
         "decisions": registers.team_decisions(),

@@ -25,7 +25,9 @@ def unpaid_projects(facts: Facts) -> pd.DataFrame:
     rows["notice_at"] = noticed_at(facts, rows, OVERDUE, per_item=True)
     gates = notice_gates(facts, rows, what="overdue", days=policy.days_from_overdue, decision="sequester")
     no_record = held(
-        ~rows["has_owner_record"], "no_owner_record", "It has no ownership record, which would say that it is sequestered."
+        ~rows["has_owner_record"],
+        "no_owner_record",
+        "It has no ownership record, which would say that it is sequestered.",
     )
     rules = [unreadable(rows), *money_gates(facts, rows), no_record, *gates]
     why = f"It was not paid {policy.unpaid_after_days} days after it was sent, and its people were told."
