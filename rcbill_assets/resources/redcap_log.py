@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from rcbill_assets.ledger.engine import explained
+from rcbill_assets.resources.catalogue import columns_of, indexes_of
 
 WHAT = "the REDCap database"
 EVENT = "MANAGE"
@@ -114,12 +115,11 @@ def _index_of(connection: Connection, table: str | None) -> tuple[str | None, st
         return None, "Its row in redcap_projects names no log table."
     if _NAME.fullmatch(table) is None:
         return None, f"Its row in redcap_projects names {table[:60]!r} as its log table, which is none of REDCap's."
-    looks = sa.inspect(connection)
-    if not looks.has_table(table):
+    if not columns_of(connection, table):
         return None, f"Its log table {table} is not there, or the reading user may not see it."
     if connection.dialect.name == "sqlite":
         return None, None
-    for index in looks.get_indexes(table):
-        if index["column_names"][:2] == _LOOKED_UP_BY:
-            return index["name"], None
+    for index, columns in indexes_of(connection, table).items():
+        if columns[:2] == _LOOKED_UP_BY:
+            return index, None
     return None, f"Its log table {table} has no index on event and project_id: without it all of it would be read."

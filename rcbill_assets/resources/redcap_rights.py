@@ -5,10 +5,10 @@ They differ by REDCap's version. All columns of a table are, but its keys, names
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rcbill_assets.errors import SourceError
+from rcbill_assets.resources.catalogue import columns_of
 
 RIGHTS, ROLES = "redcap_user_rights", "redcap_user_roles"
 NO_PRIVILEGES = {"project_id", "username", "role_id", "role_name", "unique_role_name", "group_id", "expiration"}
@@ -30,16 +30,16 @@ def with_privileges(query: str, connection: Connection) -> str:
 
 def _privileges(connection: Connection, table: str) -> dict[str, bool]:
     """Return the privilege columns of a table, and whether each is a number."""
-    looks = sa.inspect(connection)
-    if not looks.has_table(table):
+    columns = columns_of(connection, table)
+    if not columns:
         raise SourceError(
             f"REDCap's database has no table {table}, or the reading user may not see it: grant the rights of "
             "deploy/grants.sql."
         )
     found = {
-        str(column["name"]): isinstance(column["type"], (sa.Integer, sa.Numeric))
-        for column in looks.get_columns(table)
-        if column["name"] not in NO_PRIVILEGES and not str(column["name"]).endswith("token")
+        name: is_number
+        for name, is_number in columns.items()
+        if name not in NO_PRIVILEGES and not name.endswith("token")
     }
     lacking = [name for name in HIGH if name not in found]
     if lacking:
