@@ -91,7 +91,14 @@ class Door:
                 "RCBILL_REDCAP_WRITE_PASSWORD in the environment; or close the door with [doors] "
                 'redcap_writes = "plan".'
             )
-        return make_engine(self._url, WHAT)
+        engine, ledger = make_engine(self._url, WHAT), self.store.ledger.engine
+        if engine.dialect.name == ledger.dialect.name == "sqlite" and engine.url.database == ledger.url.database:
+            # One file takes one writer: the transaction in REDCap would wait for the ledger's, which waits for it.
+            raise SettingsError(
+                f"REDCap and the ledger are the same SQLite file, {engine.url.database}: give the ledger a file of its "
+                "own ([places] billing_url)."
+            )
+        return engine
 
     def put(
         self,

@@ -157,8 +157,8 @@ class _Along:
 
     def _restored(self, connection: Connection, rows: pd.DataFrame) -> None:
         # What we sequestered was recorded when it was seen (`note_restorations`); this is of the time before us.
-        known = [json.loads(text) for text in rows["facts"]]
-        old = rows[[not one["ours"] for one in known]]
+        ours = pd.Series([json.loads(text)["ours"] for text in rows["facts"]], index=rows.index, dtype=bool)
+        old = rows[~ours]
         back = old[["project_id"]].assign(reason=None, sequestered_at=old["as_of"], noticed_at=old["as_of"])
         record_restorations(connection, back, run_id=self.by.run_id)
 
