@@ -28,6 +28,14 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(k): v for k, v in row.items()} for row in shown.where(shown.notna(), None).to_dict("records")]
 
 
+def on_one_line(text: Any) -> str | None:
+    """Return what people wrote with each run of blanks and line ends as one blank; None when nothing is left.
+
+    A line of a mail is ours: nobody begins one by a name or a title.
+    """
+    return " ".join(str(text).split()) or None if text is not None else None
+
+
 def listed(rows: pd.DataFrame, link_base: str) -> list[dict[str, Any]]:
     """Return a recipient's projects as templates list them: each with its title on one line, link and items."""
     projects: dict[int, dict[str, Any]] = {}
@@ -36,13 +44,14 @@ def listed(rows: pd.DataFrame, link_base: str) -> list[dict[str, Any]]:
             int(row["project_id"]),
             {
                 **row,
-                "title": " ".join(str(row["app_title"] or NO_TITLE).split()),
+                "title": on_one_line(row["app_title"]) or NO_TITLE,
+                "why": on_one_line(row["why"]),
                 "link": f"{link_base}{row['project_id']}",
                 "items": [],
             },
         )
         if row["billing_id"] is not None:
-            entry["items"].append(row)
+            entry["items"].append({**row, "invoice_number": on_one_line(row["invoice_number"])})
     return list(projects.values())
 
 
@@ -65,7 +74,7 @@ def owner_message(  # noqa: PLR0913 - what is said, to whom, of what, when, how
     items, so that the same is told once on a day.
     """
     projects = listed(rows, link_base)
-    dear = next((row["name"] for row in projects if row["name"] and row["to_owner"]), None)
+    dear = next((on_one_line(row["name"]) for row in projects if row["name"] and row["to_owner"]), None)
     subject, body = templates.render(
         template or notice,
         dear=dear,
@@ -83,7 +92,7 @@ def correct_ownership_message(
 ) -> Message:
     """Return the message to all people of one project that nobody owns."""
     (project,) = listed(rows, link_base)
-    people = [row for row in plain_rows(rows) if row["address"]]
+    people = [{**row, "name": on_one_line(row["name"])} for row in plain_rows(rows) if row["address"]]
     subject, body = templates.render(
         CORRECT_OWNERSHIP,
         project=project,

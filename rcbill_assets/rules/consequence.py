@@ -12,7 +12,7 @@ import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, to_instant
 from rcbill_assets.rules.decide import Rule, first_rule
-from rcbill_assets.rules.facts import Facts
+from rcbill_assets.rules.facts import Facts, looked_up
 from rcbill_assets.rules.reach import whom_to_tell
 from rcbill_assets.schemas.consequences import ACT, DECISIONS, HELD_BACK
 from rcbill_assets.schemas.intake import conform, empty
@@ -81,13 +81,21 @@ def nobody_reachable(facts: Facts, rows: pd.DataFrame) -> pd.Series:
     return rows["project_id"].isin(silent)
 
 
+def decided_by_a_person(facts: Facts, rows: pd.DataFrame, decision: str) -> pd.Series:
+    """Return which projects a person has decided this of, and it holds; one of an earlier sequestration does not."""
+    at = looked_up(rows["project_id"], facts.decided(decision))
+    if "sequestered_at" not in rows.columns:
+        return at.notna()
+    return at.notna() & (rows["sequestered_at"].isna() | (at >= rows["sequestered_at"]))
+
+
 def notice_gates(facts: Facts, rows: pd.DataFrame, *, what: str, days: int, decision: str) -> list[Rule]:
     """Return what holds back a consequence that asks for a notice `days` before it; `rows` have `notice_at`.
 
     When nobody can be reached, a person's decision takes the notice's place.
     """
     silent = nobody_reachable(facts, rows)
-    decided = rows["project_id"].isin(facts.decided(decision))
+    decided = decided_by_a_person(facts, rows, decision)
     too_late = rows["notice_at"].notna() & (rows["notice_at"] > facts.as_of - timedelta(days=days))
     return [
         held(

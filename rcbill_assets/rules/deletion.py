@@ -8,6 +8,7 @@ import pandas as pd
 
 from rcbill_assets.calendar import months_ago
 from rcbill_assets.rules.consequence import (
+    decided_by_a_person,
     decisions,
     held,
     money_gates,
@@ -58,7 +59,7 @@ def deletions(facts: Facts) -> pd.DataFrame:
     rows = due_for_deletion(facts, facts.as_of)
     rows["notice_at"] = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["sequestered_at"])
     of_money = rows["reason"].eq(UNPAID_FOR_A_YEAR)
-    decided = rows["project_id"].isin(facts.decided("delete"))
+    decided = decided_by_a_person(facts, rows, "delete")
     days = policy.days_from_will_be_deleted
     rules = [
         unreadable(rows),
@@ -82,7 +83,7 @@ def to_be_announced(facts: Facts, at: datetime) -> pd.DataFrame:
     noticed = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["sequestered_at"])
     of_money = rows["reason"].eq(UNPAID_FOR_A_YEAR)
     stopped = of_money & (rows["disputed"].eq(1) | rows["on_hold"].eq(1)).fillna(False)
-    undecided = ~rows["known"] & ~rows["project_id"].isin(facts.decided("delete"))
+    undecided = ~rows["known"] & ~decided_by_a_person(facts, rows, "delete")
     stays = rows["exempt"] | rows["retained"] | rows["unreadable"] | stopped | undecided
     rows = rows[noticed.isna() & ~stays.astype(bool)]
     return rows.sort_values(["project_id", "sent_at"], kind="stable").drop_duplicates("project_id")

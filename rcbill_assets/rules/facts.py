@@ -68,10 +68,11 @@ class Facts:
         """What comes before a project's id in the address of its setup page."""
         return f"{self.policy.redcap_base_url}redcap_v{self.redcap_version}/ProjectSetup/index.php?pid="
 
-    def decided(self, decision: str) -> set[int]:
-        """Return the projects of which a person has decided this, and it holds."""
+    def decided(self, decision: str) -> pd.Series:
+        """Return by project since when a person's decision holds, the newest of several; only those that do."""
         now = in_force(self.decisions, self.as_of)
-        return set(now.loc[now["decision"] == decision, "project_id"].astype(int))
+        newest: pd.Series = now[now["decision"] == decision].groupby("project_id")["from_at"].max()
+        return newest
 
 
 def as_written(as_of: datetime, zone: ZoneInfo) -> datetime:
@@ -142,13 +143,15 @@ def brought_back(facts: Facts) -> pd.DataFrame:
 
     A project that we sequestered, did not release, and that is not closed by it any more was brought back by somebody.
     What was sequestered within the last hour may be newer than the tables that were read, and is not looked at yet.
+    One that is in REDCap no more was brought back by nobody: REDCap purges what was deleted long ago.
     """
     now = projects_now(facts)
     ours = last_done(facts.done, SEQUESTERED)
     released = last_done(facts.done, RELEASED).set_index("project_id")["as_of"]
     let_go = looked_up(ours["project_id"], released)
     read_since = ours["as_of"] < facts.as_of - SETTLING
-    ours = ours[read_since & ~(let_go.notna() & (let_go >= ours["as_of"]))]
+    is_there = ours["project_id"].isin(now["project_id"])
+    ours = ours[read_since & is_there & ~(let_go.notna() & (let_go >= ours["as_of"]))]
     stands = now[now["change_set_id"].notna()].set_index("project_id")["change_set_id"]
     gone = ours[looked_up(ours["project_id"], stands).ne(ours["change_set_id"]).fillna(True).astype(bool)]
     known = set(zip(facts.restorations["project_id"], facts.restorations["sequestered_at"], strict=True))

@@ -1,7 +1,7 @@
 """Which notices count, and from when (DOMAIN.md section 8, last part). Pure.
 
 A notice counts from when the mail server accepted it, for a year, unless it came back. Where the owner can be reached
-it has to be the owner who has it.
+it has to be the owner who has it, else the owner or somebody who has rights now.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import timedelta
 import pandas as pd
 
 from rcbill_assets.rules.facts import Facts, looked_up
-from rcbill_assets.rules.reach import owners_address
+from rcbill_assets.rules.reach import owners_address, written_to
 from rcbill_assets.text import comparable
 
 
@@ -57,11 +57,22 @@ def noticed_at(
         wanted = wanted.assign(since=since)
     on = ["project_id", "line_item_id"] if per_item else ["project_id"]
     both = wanted.merge(told[[*on, "address", "delivered_at"]], on=on)
-    fits = both["owner"].isna() | both["owner"].eq(comparable(both["address"])).fillna(False)
+    fits = _is_theirs(both.assign(same=comparable(both["address"])), facts, rows)
     if since is not None:
         fits &= both["since"].isna() | (both["delivered_at"] >= both["since"]).fillna(False)
     first = both[fits.astype(bool)].groupby("row")["delivered_at"].min()
     return first.reindex(rows.index).astype(facts.told["delivered_at"].dtype)
+
+
+def _is_theirs(both: pd.DataFrame, facts: Facts, rows: pd.DataFrame) -> pd.Series:
+    """Return which notices (`project_id`, `owner`, `same`) are in the hands of those who have to know now."""
+    to_owner = both["owner"].eq(both["same"]).fillna(False).astype(bool)
+    without = rows[rows["project_id"].isin(both.loc[both["owner"].isna(), "project_id"])]
+    if without.empty:
+        return to_owner
+    theirs = pd.MultiIndex.from_frame(written_to(facts, without))
+    among = pd.MultiIndex.from_frame(both[["project_id", "same"]]).isin(theirs)
+    return to_owner | (both["owner"].isna() & among)
 
 
 def first_tried_at(facts: Facts, rows: pd.DataFrame, notice: str) -> pd.Series:

@@ -11,12 +11,12 @@ import pandas as pd
 
 from rcbill_assets.rules.consequence import decisions, held, nobody_reachable, protection, unreadable
 from rcbill_assets.rules.exemptions import in_force
-from rcbill_assets.rules.facts import Facts, brought_back, projects_now
+from rcbill_assets.rules.facts import Facts, brought_back, last_done, looked_up, projects_now
 from rcbill_assets.rules.notices import first_tried_at, noticed_at
 from rcbill_assets.rules.orphans import OrphanFacts, Orphans, orphans
 from rcbill_assets.schemas.intake import conform
 from rcbill_assets.schemas.orphans import NAMED, NAMED_PROJECTS, UNRESOLVABLE
-from rcbill_assets.statuses import CORRECT_OWNERSHIP
+from rcbill_assets.statuses import CORRECT_OWNERSHIP, SEQUESTERED
 
 
 def orphans_now(facts: Facts, *, months_previous: int = 0) -> Orphans:
@@ -30,16 +30,26 @@ def orphans_now(facts: Facts, *, months_previous: int = 0) -> Orphans:
         banned=facts.banned,
         rejects=facts.rejects,
     )
-    by_name = in_force(facts.decisions, facts.as_of)
-    by_name = by_name[by_name["decision"] == "orphan"].drop_duplicates("project_id")
     return orphans(
         known,
-        conform(by_name, NAMED_PROJECTS),
+        conform(_named(facts), NAMED_PROJECTS),
         as_of=facts.as_of,
         zone=facts.zone,
         policy=facts.policy.consequences,
         months_previous=months_previous,
     )
+
+
+def _named(facts: Facts) -> pd.DataFrame:
+    """Return the decisions of people who add a project to the next run: that of a run that took it is used up.
+
+    Else a project that somebody brings back would be taken again and again, by the word that was said once.
+    """
+    said = in_force(facts.decisions, facts.as_of)
+    said = said[said["decision"] == "orphan"].sort_values("from_at", kind="stable")
+    said = said.drop_duplicates("project_id", keep="last")
+    taken = looked_up(said["project_id"], last_done(facts.done, SEQUESTERED).set_index("project_id")["as_of"])
+    return said[taken.isna() | (taken < said["from_at"])]
 
 
 def orphaned_projects(facts: Facts, found: Orphans) -> pd.DataFrame:

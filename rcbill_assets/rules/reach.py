@@ -39,14 +39,7 @@ def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) ->
 
     One row per user, with the first good address; with `every_address` a row for each.
     """
-    rights = facts.rights[facts.rights["project_id"].isin(projects) & facts.rights["valid"].eq(1)]
-    over = rights["expiration"].notna() & (rights["expiration"] <= facts.as_of)
-    rights = rights.loc[~over, ["project_id", "username"]]
-    users = facts.users.assign(key=comparable(facts.users["username"])).dropna(subset="key").drop_duplicates("key")
-    found = rights.assign(key=comparable(rights["username"])).merge(users, on="key", suffixes=("", "_as_user"))
-    name = found["user_firstname"].fillna("") + " " + found["user_lastname"].fillna("")
-    found = found.assign(name=blank_to_missing(name.str.strip()))
-    tall = found.melt(["project_id", "username", "name"], _ADDRESSES, value_name="address", var_name="place")
+    tall = _with_rights(facts, projects)
     tall = tall[_usable(tall["address"], bad_addresses(facts.bounces, facts.as_of))]
     tall = tall.assign(address=tall["address"].str.strip(), same=comparable(tall["address"]))
     tall = tall.sort_values(["project_id", "username", "place"], kind="stable")
@@ -54,6 +47,28 @@ def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) ->
         tall = tall.drop_duplicates(["project_id", "username"])
     tall = tall.drop_duplicates(["project_id", "same"])
     return tall[["project_id", "username", "name", "address"]].reset_index(drop=True)
+
+
+def written_to(facts: Facts, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return `project_id` and `same`, the addresses as they compare of each project's owner (`email`) and of everybody
+    with rights that hold, whether mail reaches them now or not.
+    """
+    own = rows[["project_id"]].assign(same=comparable(rows["email"]))
+    others = _with_rights(facts, rows["project_id"])
+    others = others[["project_id"]].assign(same=comparable(others["address"]))
+    return pd.concat([own, others]).dropna(subset="same").drop_duplicates(ignore_index=True)
+
+
+def _with_rights(facts: Facts, projects: pd.Series) -> pd.DataFrame:
+    """Return a row for each of the three addresses of everybody with rights that hold, present or not."""
+    rights = facts.rights[facts.rights["project_id"].isin(projects) & facts.rights["valid"].eq(1)]
+    over = rights["expiration"].notna() & (rights["expiration"] <= facts.as_of)
+    rights = rights.loc[~over, ["project_id", "username"]]
+    users = facts.users.assign(key=comparable(facts.users["username"])).dropna(subset="key").drop_duplicates("key")
+    found = rights.assign(key=comparable(rights["username"])).merge(users, on="key", suffixes=("", "_as_user"))
+    name = found["user_firstname"].fillna("") + " " + found["user_lastname"].fillna("")
+    found = found.assign(name=blank_to_missing(name.str.strip()))
+    return found.melt(["project_id", "username", "name"], _ADDRESSES, value_name="address", var_name="place")
 
 
 def whom_to_tell(facts: Facts, rows: pd.DataFrame) -> pd.DataFrame:

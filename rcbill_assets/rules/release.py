@@ -6,7 +6,7 @@ import pandas as pd
 
 from rcbill_assets.rules.consequence import decisions, held, unreadable
 from rcbill_assets.rules.facts import UNPAID, Facts, projects_now
-from rcbill_assets.statuses import CANCELED, PAID
+from rcbill_assets.statuses import CANCELED, PAID, UNRECONCILED
 
 RESTORED = "restored_by_a_person"
 SETTLED = "paid_or_in_dispute"
@@ -16,15 +16,18 @@ def releases(facts: Facts) -> pd.DataFrame:
     """Return one row per project that is sequestered and perhaps should not be, and whether it is released now.
 
     A project whose completed_time somebody cleared is no longer sequestered: its flag follows. One sequestered for not
-    paying is released when each of its items is paid, canceled or in dispute; where the site only wants to know, it is
-    held back. What was sequestered for a reason that is not known is listed. Schema DECISIONS; `reason` is that of the
-    release. Source: DOMAIN.md section 8.
+    paying is released when each of its items is paid, canceled or in dispute, or asks for nothing, as a reversal; where
+    the site only wants to know, it is held back. What was sequestered for a reason that is not known is listed. Schema
+    DECISIONS; `reason` is that of the release. Source: DOMAIN.md section 8.
     """
     now = projects_now(facts)
     rows = now[now["flagged"] & ~now["deleted"]].rename(columns={"reason": "sequestered_for"})
     restored = ~rows["closed"]
     items = facts.items
+    # Nothing is open of what is not reconciled either, but whether it is paid is not known.
+    asks = pd.Series([value > 0 for value in items["open"]], index=items.index, dtype=bool)
     fine = items["status"].isin([PAID, CANCELED]) | items["disputed"].eq(1)
+    fine |= ~asks & items["status"].ne(UNRECONCILED)
     settled = fine.groupby(items["project_id"]).all()
     has_items = rows["project_id"].isin(settled.index)
     is_settled = rows["project_id"].isin(settled[settled.astype(bool)].index)

@@ -17,6 +17,7 @@ from rcbill_assets.schemas.consequences import TO_TELL
 from rcbill_assets.schemas.intake import conform, empty
 from rcbill_assets.schemas.orphans import UNRESOLVABLE
 from rcbill_assets.statuses import CORRECT_OWNERSHIP
+from rcbill_assets.text import comparable
 
 # When the jobs run, by the site's clock (schedules.py).
 TUESDAY, UNPAID_AT = 1, (8, 4)
@@ -37,12 +38,18 @@ def to_tell(facts: Facts, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def filled(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of TO_TELL; what they do not say is missing."""
+    """Return rows of TO_TELL, of each project the oldest item first; what they do not say is missing.
+
+    An address that is written in several ways is one recipient, and written in one.
+    """
     missing = {name: None for name in TO_TELL.columns if name not in rows.columns}
     full = rows.assign(**missing)
+    full["address"] = full["address"].astype("string")
+    full["address"] = full.groupby(comparable(full["address"]))["address"].transform("min")
     for name in ("open", "on_day"):
         full[name] = full[name].astype(object).where(full[name].notna(), None)
-    return conform(full, TO_TELL).sort_values(["address", "project_id"], kind="stable", ignore_index=True)
+    order = ["address", "project_id", "sent_at"]
+    return conform(full, TO_TELL).sort_values(order, kind="stable", ignore_index=True)
 
 
 def overdue(facts: Facts) -> pd.DataFrame:
