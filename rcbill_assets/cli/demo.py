@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from rcbill_assets.assets.run import TELL_OVERDUE
 from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.cli.common import DEMO_CONFIG
+from rcbill_assets.cli.jobs import run_job
 from rcbill_assets.cli.payments import print_rows, run_file, run_report
 from rcbill_assets.cli.run import prepare_dagster_home, print_summary, run_month, shortened
 from rcbill_assets.demo.fiscal_team import payment_file
@@ -22,6 +24,8 @@ from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.files import write_whole
 from rcbill_assets.ledger.peer_import import adopt, read_peer, read_peer_registers
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.lifecycle.acting import RELEASE, SEQUESTER_ORPHANS
+from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
 from rcbill_assets.money import ZERO
 from rcbill_assets.receiving import archive_local
 from rcbill_assets.resources.clock import SystemClock
@@ -85,6 +89,7 @@ def demo(
     print_summary(site, facts)
     if facts["success"]:
         _receive_a_file(site, month)
+        _look_after_owners(site)
     print("\nLook at it: make dev, then http://localhost:3000 (the run, its assets, checks and schedule are there).")
     if not facts["success"]:
         raise typer.Exit(1)
@@ -112,6 +117,21 @@ def _receive_a_file(site: Site, month: BillingMonth) -> None:
     owed = sum((value for value in after["open"] if value > 0), start=ZERO)
     print(f"  still owed{'':<18}{owed:>8,.2f}")
     print(f"  Put the next file into {shortened(inbox)} while `make dev` runs, and watch.")
+
+
+# What a night does, and then a day on which people are told: what follows is committed with its mail.
+NIGHT_AND_DAY = (CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE, RELEASE, TELL_OVERDUE, SEQUESTER_ORPHANS)
+
+
+def _look_after_owners(site: Site) -> None:
+    """Run some of the jobs of owners and consequences, and say what they came to."""
+    for job in NIGHT_AND_DAY:
+        print(f"\nRunning the job {job} ...", flush=True)
+        for reason in run_job(site, job):
+            print(f"  {reason}")
+    held = site.outbox.overview()
+    lists = held[held["template"] == "held_back_consequences"]
+    print(f"  what is held back, and why: {len(lists)} mails in {shortened(site.storage.outbox)}")
 
 
 def _make(projects: int, home: Path, config: Path) -> None:

@@ -143,8 +143,17 @@ def held_back_consequences_message(
     held: pd.DataFrame, about: str, *, as_of: datetime, policy: Policy, templates: Templates
 ) -> Message:
     """Return the list, to the REDCap team, of consequences that are held back, and why (schema HELD_BACK_LIST)."""
-    subject, body = templates.render("held_back_consequences", held=plain_rows(held))
+    subject, body = templates.render("held_back_consequences", count=len(held), groups=_by_reason(held))
     return _to_team("held_back_consequences", about, subject, body, as_of, policy, period="")
+
+
+def _by_reason(held: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return what is held back, those of one sentence together, the most first."""
+    named = held["project_id"].astype("string")
+    named = named.mask(held["billing_id"].notna(), named + " (" + held["billing_id"].fillna("") + ")")
+    grouped = named.groupby([held["consequence"], held["why"]], sort=True)
+    groups = [{"consequence": key[0], "why": key[1], "projects": list(projects)} for key, projects in grouped]
+    return sorted(groups, key=lambda group: -len(group["projects"]))
 
 
 def _to_team(

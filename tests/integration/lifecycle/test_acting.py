@@ -17,6 +17,7 @@ from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.consequences import Consequences
 from rcbill_assets.lifecycle import acting
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID, apply_recorded
+from rcbill_assets.lifecycle.changes import Draft
 from rcbill_assets.statuses import OVERDUE, WILL_BE_DELETED
 from tests.integration.lifecycle.small_site import NOW, OPEN, TITLE, SmallSite
 
@@ -111,7 +112,7 @@ class TestSomebodyElse:
     def test_who_changes_a_row_after_it_was_read_is_left_alone_this_time(
         self, due: SmallSite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        read = acting.Draft.sequestration
+        read = Draft.sequestration
 
         def late(draft: Any) -> Any:
             due.redcap("UPDATE redcap_projects SET date_deleted = '2025-03-04 08:00:00' WHERE project_id = 101")
@@ -133,7 +134,7 @@ class TestAskedAgainWhileActing:
         """Lets something happen after the decision, before the transactions."""
 
         def let(happen: Callable[[], object]) -> None:
-            drafted = acting.Draft.sequestration
+            drafted = Draft.sequestration
 
             def late(draft: Any) -> Any:
                 done = drafted(draft)
