@@ -16,7 +16,7 @@ from dagster import (
 )
 from pydantic import Field
 
-from rcbill_assets.assets.describe import LOOKED_AT_ROWS, column_schema, looked_at
+from rcbill_assets.assets.describe import LOOKED_AT_ROWS, about, column_schema, looked_at, preview
 from rcbill_assets.assets.facts import INS, facts_of
 from rcbill_assets.assets.run import OWNER, readable
 from rcbill_assets.changes.door import Outcome
@@ -37,6 +37,7 @@ from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.changes import CHANGED
 from rcbill_assets.schemas.consequences import ACT, DECISIONS, HELD_BACK_LIST
 from rcbill_assets.schemas.intake import conform, empty
+from rcbill_assets.statuses import EXPECT
 
 # Job -> the noun of its decisions, of its changes, and what a row of each is.
 _NAMES = {
@@ -125,7 +126,7 @@ def _acting_asset(job: str) -> AssetsDefinition:
             acted = act(site, facts, found, job, context.run.run_id, months_previous=months)
         _tell_what_was_left(context, decided, acted)
         frame = changed(acted.outcome)
-        return Output(frame, metadata=looked_at(frame, door=site.policy.doors.redcap_writes, **acted.facts))
+        return Output(frame, metadata=read_easily(frame, door=site.policy.doors.redcap_writes, **acted.facts))
 
     return acting
 
@@ -143,6 +144,13 @@ def changed(outcome: Outcome | None) -> pd.DataFrame:
     if outcome is None or outcome.set_id is None:
         return empty(CHANGED)
     return conform(outcome.shown().assign(change_set=outcome.set_id), CHANGED)
+
+
+def read_easily(frame: pd.DataFrame, **more: Any) -> dict[str, Any]:
+    """Return the metadata of changes, for a person: what is changed, from what to what; not what must only stand."""
+    columns = ["unit", "column", "old", "new", "result", "detail", "reason", "table", "key"]
+    shown = frame.loc[frame["action"] != EXPECT, columns]
+    return {**about(frame, **more), "preview": preview(shown, LOOKED_AT_ROWS)}
 
 
 def _ownership_asset(noun: str, decided: str, write: Any) -> AssetsDefinition:
@@ -173,7 +181,7 @@ def _ownership_asset(noun: str, decided: str, write: Any) -> AssetsDefinition:
         more: dict[str, Any] = {**outcome.counts, "door": site.policy.doors.redcap_writes}
         if outcome.stopped:
             more["would be stopped"] = outcome.stopped
-        return Output(frame, metadata=looked_at(frame, **more))
+        return Output(frame, metadata=read_easily(frame, **more))
 
     return writing
 

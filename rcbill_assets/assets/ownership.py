@@ -75,7 +75,10 @@ def nominations_asset(
             issues, facts.projects, facts.users, facts.rights, site.registers.staff_periods(), facts.banned,
             facts.rejects,
         )  # fmt: skip
-    return Output(candidates, metadata=looked_at(candidates, taken=int(candidates["taken"].sum())))
+    # What a person reads comes first: the UI cuts wide tables.
+    first = ["project_id", "place", "taken", "username", "email", "why"]
+    shown = candidates[[*first, *candidates.columns.drop(first)]]
+    return Output(candidates, metadata=looked_at(shown, taken=int(candidates["taken"].sum())))
 
 
 @asset(
