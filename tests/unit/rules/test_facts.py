@@ -198,7 +198,8 @@ class TestBroughtBack:
         seen = brought_back(facts(done=[self.ours]))
         assert list(seen["noticed_at"]) == [AS_OF]
         assert list(seen["sequestered_at"]) == [WHEN]
-        known = facts(done=[self.ours], restorations=seen.to_dict("records"))
+        (row,) = seen.to_dict("records")
+        known = facts(done=[self.ours], restorations=[{str(name): value for name, value in row.items()}])
         assert brought_back(known).equals(seen)
 
     def test_keeps_what_was_seen_before_and_adds_what_is_new(self) -> None:

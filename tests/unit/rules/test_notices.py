@@ -120,7 +120,7 @@ class TestWhoHasToHaveIt:
         assert noticed(known) is None
 
     def test_is_somebody_with_rights_when_the_owner_cannot_be_reached(self) -> None:
-        known = {"users": [SILENT, BOB], "told": [told(20, address="Bob@example.org ")]}
+        known: dict[str, Any] = {"users": [SILENT, BOB], "told": [told(20, address="Bob@example.org ")]}
         assert noticed(facts(**known, rights=[BOBS_RIGHTS])) == ago(20)
         assert noticed(facts(**known)) is None
 

@@ -173,7 +173,7 @@ class TestTheDayOnWhichAProjectIsClosed:
         for _ in range(6):
             run = local(*first_tuesday(month).timetuple()[:3], 8, 4)
             if run >= as_of:
-                known = {"items": [item(sent_at=sent)], "told": [told(delivered_at=as_of)]}
+                known: dict[str, Any] = {"items": [item(sent_at=sent)], "told": [told(delivered_at=as_of)]}
                 decided = unpaid_projects(facts(as_of=run, newest_payment_file=run, **known))
                 closes += [run.astimezone(ZONE).date()] if acts(decided) else []
             month = month.next()
