@@ -10,10 +10,12 @@ from pathlib import Path
 import typer
 
 from rcbill_assets.cli.common import site_settings
-from rcbill_assets.errors import LedgerError, RcbillError, SettingsError
+from rcbill_assets.errors import LedgerError, RcbillError, SettingsError, SourceError
 from rcbill_assets.resources.mailer import SmtpServer
+from rcbill_assets.resources.redcap_log import unusable
+from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.resources.site import Site
-from rcbill_assets.schemas.redcap import SOURCES, Source
+from rcbill_assets.schemas.redcap import PROJECTS, SOURCES, WORK_SOURCES, Source
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.registry import REGISTRY
 
@@ -26,10 +28,12 @@ def doctor() -> None:
     looks: dict[str, Callable[[], str]] = {
         "home": partial(_home, settings.home),
         "templates": lambda: f"{site.templates.check()} of them",
-        **{f"redcap {source.table}": partial(_rows, site, source) for source in SOURCES},
+        **{f"redcap {source.table}": partial(_rows, site, source) for source in (*SOURCES, *WORK_SOURCES)},
+        "redcap logs": partial(_logs, site),
         "ledger": partial(_ledger, site),
         "ledger guards": partial(_guards, site),
         "mail": partial(_mail, site),
+        "notices": partial(_notices, site),
         "fiscal inbox": partial(_inbox, site),
         "copy of line items in REDCap": partial(_mirror, site),
         **{f"price of service {service.code}": partial(_price, site, service) for service in _billed(site)},
@@ -60,6 +64,27 @@ def _home(home: Path) -> str:
 def _rows(site: Site, source: Source) -> str:
     frame, rejects = site.redcap.extract(source, site.policy.zone)
     return f"{len(frame):,} rows" + (f", {len(rejects)} values that cannot be read" if len(rejects) else "")
+
+
+def _logs(site: Site) -> str:
+    """A sequestration counts in a project's own log how often it was brought back; a deletion leaves its row there."""
+    projects, _ = site.redcap.extract(PROJECTS, site.policy.zone)
+    names = projects.loc[projects["date_deleted"].isna(), "log_event_table"].drop_duplicates().astype(object)
+    rows = RedcapRows(site.settings.redcap_write_url or site.settings.redcap_url)
+    bad = unusable(rows.engine, [name if isinstance(name, str) else None for name in names])
+    if bad:
+        raise SourceError(f"{bad[0]} Its projects are neither sequestered nor deleted. ({len(bad)} such tables.)")
+    return f"{len(names)} log tables, each looked into by its index"
+
+
+def _notices(site: Site) -> str:
+    """Mail that is only written as files tells nobody."""
+    files, counts = site.policy.mail.transport == "eml", site.policy.consequences.eml_counts
+    if files and not counts:
+        return "written as files, so none counts: nobody is sequestered for not paying, and nothing is deleted"
+    if files:
+        return "written as files, and they count (eml_counts): for a make-believe site only"
+    return f"by {site.policy.mail.smtp_host}; each counts from when it was taken there"
 
 
 def _ledger(site: Site) -> str:

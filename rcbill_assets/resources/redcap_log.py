@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,6 +62,13 @@ def moved_back(engine: Engine, projects: pd.DataFrame, since: datetime) -> Moved
                 counted.update(_projects_of(connection, statement, batch, since))
             found.counts.update({project: counted[project] for project in mine})
     return found
+
+
+def unusable(engine: Engine, names: Iterable[str | None]) -> list[str]:
+    """Return a sentence for each log table, of those that projects name, that cannot be looked into."""
+    with explained(WHAT, engine.url), engine.connect() as connection:
+        found = (_index_of(connection, name)[1] for name in dict.fromkeys(names))
+        return [why for why in found if why is not None]
 
 
 def is_log_table(name: object) -> bool:
