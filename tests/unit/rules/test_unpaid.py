@@ -180,6 +180,9 @@ class TestWhenNobodyCanBeReached:
     def test_it_does_not_go_ahead_by_another_word(self, said: Row) -> None:
         assert decided(**IN_VAIN, decisions=[said]) == "nobody_reachable"
 
+    def test_it_goes_ahead_by_a_notice_that_was_delivered_before_the_address_went_bad(self) -> None:
+        assert decided(bounces=[bounce(5, outbox_id=99)]) == "due"
+
     def test_a_persons_word_does_not_take_the_notices_place_while_somebody_can_be_told(self) -> None:
         assert decided(told=[], decisions=[decision("sequester")]) == "not_told"
 
