@@ -123,7 +123,8 @@ class Draft:
         projects, owners = self._whole(self.projects, self.owners)
         known = self.site.redcap_door.store
         ours = projects_now(self.facts).set_index("project_id")
-        opened, unflagged = projects.copy(), owners.assign(sequestered=0)
+        # Object: what was NULL before becomes NULL again, and turns no other flag into a fraction.
+        opened, unflagged = projects.copy(), owners.assign(sequestered=pd.Series(0, owners.index, dtype=object))
         for place, project in enumerate(projects["project"]):
             if self.decided["reason"][project] == RESTORED:
                 continue

@@ -14,6 +14,7 @@ from rcbill_assets.changes.store import By
 from rcbill_assets.errors import ChangesError, SettingsError
 from rcbill_assets.ledger import consequence_tables as ct
 from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.change_tables import change_set_rows
 from rcbill_assets.ledger.consequences import Consequences
 from rcbill_assets.lifecycle import acting
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID, apply_recorded
@@ -186,6 +187,9 @@ class TestReleasing:
         acted = due.act(RELEASE, later)
         assert rules(acted) == {101: "due", 102: "due"}
         assert [due.standing(project) for project in (101, 102)] == before[:2]
+        # A flag that becomes NULL again turns no other into a fraction.
+        flags = due.rows(change_set_rows).query("column_name == 'sequestered'")["new_value"]
+        assert set(flags) == {"1", "0", "null"}
         assert due.standing(103)[:2] == CLOSED
         assert due.mails("released") == ["owner101@example.org", "owner102@example.org"]
 
