@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,6 +99,8 @@ def _sqlite_engine(url: URL, what: str, *, read_only: bool) -> Engine:
         if path is None:
             connection = sqlite3.connect(":memory:", check_same_thread=False)
         else:
+            if read_only:
+                _recover(path)
             mode = "ro" if read_only else "rw"
             connection = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
@@ -118,6 +120,13 @@ def _sqlite_engine(url: URL, what: str, *, read_only: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _recover(path: Path) -> None:
+    """Let SQLite take back what a writer that was killed left half-written; who only reads may not do it."""
+    if path.with_name(f"{path.name}-journal").is_file():
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
 
 
 @contextmanager

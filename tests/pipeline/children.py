@@ -40,6 +40,8 @@ class Order:
     kill_at: int | str | None
     # A file of the fiscal team's to receive, by its content hash, instead of billing the month.
     receives: str | None
+    # A job of owners and consequences instead.
+    job: str | None
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,13 @@ class Child:
         gate: Barrier | None = None,
         name: str = "run",
         receives: str | None = None,
+        job: str | None = None,
     ) -> None:
         journal = house.home.parent / f"{house.home.name}.{name}.journal"
         self._order = Order(
-            house.home, house.redcap_file, house.ledger_url, house.choices, as_of, month, journal, kill_at, receives
-        )
+            house.home, house.redcap_file, house.ledger_url, house.choices, as_of, month, journal, kill_at, receives,
+            job,
+        )  # fmt: skip
         self._answer, there = _CONTEXT.Pipe(duplex=False)
         self._process = _CONTEXT.Process(target=_bill, args=(self._order, there, gate), daemon=True)
         self._process.start()
@@ -123,6 +127,18 @@ def receive_at_once(house: House, files: Sequence[str], as_of: str) -> list[Ende
         Child(house, receives=sha256, as_of=as_of, gate=gate, name=f"run{number}")
         for number, sha256 in enumerate(files)
     ]
+    return [child.end() for child in children]
+
+
+def run_in_child(house: House, job: str, **how: Any) -> Ended:
+    """Run a job of owners and consequences in a process of its own."""
+    return Child(house, job=job, **how).end()
+
+
+def run_at_once(house: House, job: str, processes: int, as_of: str) -> list[Ended]:
+    """Run a job in several processes at the same time: all start together."""
+    gate = _CONTEXT.Barrier(processes)
+    children = [Child(house, job=job, as_of=as_of, gate=gate, name=f"run{number}") for number in range(processes)]
     return [child.end() for child in children]
 
 
@@ -186,7 +202,9 @@ def _bill(order: Order, answer: Connection, gate: Barrier | None) -> None:
     Reaper(site, order.journal, order.kill_at)
     if gate is not None:
         gate.wait(PATIENCE_SECONDS)
-    if order.receives is None:
+    if order.job is not None:
+        run = house.run_job(order.job, order.as_of, site=site)
+    elif order.receives is None:
         run = house.bill(order.month, order.as_of, site=site)
     else:
         run = house.receive(order.receives, order.as_of, site=site)

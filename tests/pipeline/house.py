@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -20,6 +20,7 @@ import openpyxl
 import pandas as pd
 import sqlalchemy as sa
 from dagster import (
+    AssetKey,
     DagsterInstance,
     JobDefinition,
     ReexecutionOptions,
@@ -211,6 +212,41 @@ class House:
                     tags=dict(tags or {}),
                     raise_on_error=False,
                 )
+            )
+            reasons = [] if result.success else why_it_failed(self.instance, result.run_id)
+        finally:
+            site.ledger.engine.dispose()
+        return Run(result.run_id, result.success, {}, reasons, self.instance)
+
+    def run_job(
+        self, job: str, as_of: str = AS_OF, *, config: Mapping[str, Any] | None = None, site: Site | None = None
+    ) -> Run:
+        """Run a job of owners, consequences or notices in this process."""
+        site = site or self.site
+        try:
+            result = (
+                build_definitions(site)
+                .resolve_job_def(job)
+                .execute_in_process(
+                    instance=self.instance,
+                    run_config={**QUIET, "resources": {"as_of": {"config": {"as_of": as_of}}}, **(config or {})},
+                    raise_on_error=False,
+                )
+            )
+            reasons = [] if result.success else why_it_failed(self.instance, result.run_id)
+        finally:
+            site.ledger.engine.dispose()
+        return Run(result.run_id, result.success, {}, reasons, self.instance)
+
+    def run_assets(self, keys: Sequence[Sequence[str]], as_of: str = AS_OF) -> Run:
+        """Materialise single assets, as the button in the UI does."""
+        site = self.site
+        job = build_definitions(site).resolve_implicit_global_asset_job_def()
+        selection = [AssetKey(list(key)) for key in keys]
+        config = {**QUIET, "resources": {"as_of": {"config": {"as_of": as_of}}}}
+        try:
+            result = job.execute_in_process(
+                instance=self.instance, run_config=config, asset_selection=selection, raise_on_error=False
             )
             reasons = [] if result.success else why_it_failed(self.instance, result.run_id)
         finally:

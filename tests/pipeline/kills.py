@@ -19,11 +19,14 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
+from rcbill_assets.changes import door
+from rcbill_assets.changes import store as change_store
 from rcbill_assets.ledger import fiscal, months, outbox, store
+from rcbill_assets.lifecycle import acting, telling
 from rcbill_assets.resources.mailer import EmlFolder
 from rcbill_assets.resources.site import Site
 
-_TELLING = {module.__file__ for module in (fiscal, months, outbox, store)}
+_TELLING = {module.__file__ for module in (fiscal, months, outbox, store, door, change_store, acting, telling)}
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Reaper:
         self._passed = 0
         self._commits: Counter[str] = Counter()
         self._watch_commits(site.ledger.engine)
+        self._watch_commits(site.redcap_door.engine, "redcap")
         self._watch_files()
         self._watch_mail(site)
 
@@ -77,7 +81,7 @@ class Reaper:
         self._pass("after", kind, what)
         return result
 
-    def _watch_commits(self, engine: Engine) -> None:
+    def _watch_commits(self, engine: Engine, whose: str = "") -> None:
         writing = []
         commit = engine.dialect.do_commit
 
@@ -91,7 +95,7 @@ class Reaper:
                 commit(connection)
                 return
             writing.clear()
-            teller = _teller()
+            teller = f"{whose} {_teller()}".strip()
             self._commits[teller] += 1
             self._around("commit", f"{teller} {self._commits[teller]}", lambda: commit(connection))
 
