@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,6 +29,7 @@ SOURCE = "rcbill"
 LARGEST_ID = 2**53
 # What the tables have room for.
 LONGEST_NAME, LONGEST_ADDRESS = 191, 320
+A_DAY = timedelta(days=1)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 # Rows bound to one statement at a time.
 CHUNK = 5_000
@@ -256,6 +257,9 @@ def _saying_as_much(connection: Connection, register: Register, row: Mapping[str
                 row["outbox_id"] is None and _sent_since(connection, wanted[0], entry["from_at"])
             ):
                 return int(entry["number"])
+        elif register is TEAM_DECISIONS and row["from_at"] >= entry["from_at"] + A_DAY:
+            # A decision is used up by what follows from it: said again later, it is another one.
+            continue
         elif entry["from_at"] <= row["from_at"] and (row.get("until_at") or FOREVER) <= (entry["until_at"] or FOREVER):
             return int(entry["number"])
     return None

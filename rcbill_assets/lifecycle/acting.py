@@ -31,6 +31,7 @@ from rcbill_assets.lifecycle.changes import Draft, Drafted
 from rcbill_assets.lifecycle.gather import gather_now, read_again
 from rcbill_assets.messages.notices import owner_message
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.consequence import unpaid_items
 from rcbill_assets.rules.deletion import deletions
 from rcbill_assets.rules.facts import UNPAID, Facts, as_written, brought_back
 from rcbill_assets.rules.orphaned import orphaned_projects, orphans_now
@@ -225,7 +226,8 @@ def _held(decided: pd.DataFrame, why: Mapping[int, str], rule: str) -> pd.DataFr
 def _rows_to_record(facts: Facts, acts: pd.DataFrame, kind: Kind, draft: Draft, months_previous: int) -> pd.DataFrame:
     """Return what a set stands for, one row per project (schema DONE without its set)."""
     names = facts.owners.set_index("project_id")[["first_name", "last_name"]]
-    whom = to_tell(facts, acts.join(names, on="project_id")) if kind.notice else empty(TO_TELL)
+    said_of = _all_that_is_asked(facts, acts) if draft.job == SEQUESTER_UNPAID else acts
+    whom = to_tell(facts, said_of.join(names, on="project_id")) if kind.notice else empty(TO_TELL)
     ours = set(brought_back(facts)["project_id"].astype(int))
     told: dict[Any, pd.DataFrame] = dict(iter(whom.groupby("project_id")))
     said = [
@@ -248,6 +250,13 @@ def _rows_to_record(facts: Facts, acts: pd.DataFrame, kind: Kind, draft: Draft, 
             "facts": [json.dumps(one, ensure_ascii=False) for one in said],
         }
     )
+
+
+def _all_that_is_asked(facts: Facts, acts: pd.DataFrame) -> pd.DataFrame:
+    """Return the projects with every item that has to be paid before they are opened again, due or not yet."""
+    items = unpaid_items(facts, days=0)
+    of_item = [name for name in items.columns if name in acts.columns and name != "project_id"]
+    return acts.drop(columns=of_item).merge(items, on="project_id")
 
 
 def _as_json(rows: pd.DataFrame, item: Any) -> list[dict[str, Any]]:

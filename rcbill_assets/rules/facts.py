@@ -112,7 +112,9 @@ def projects_now(facts: Facts) -> pd.DataFrame:
             "flagged": flagged,
             "closed": closed,
             "unreadable": of_project | of_owner,
-            "exempt": exempt(rows, facts.exemptions, facts.as_of, facts.persons),
+            # By the address on the invoice, or by the one at which the owner is reached.
+            "exempt": exempt(rows, facts.exemptions, facts.as_of, facts.persons)
+            | exempt(rows.assign(pi_email=rows["email"]), facts.exemptions, facts.as_of, facts.persons),
             "retained": rows["project_id"].isin(held["project_id"]),
             "reason": reason.where(closed & reason.isin(KNOWN_REASONS)),
             "sequestered_at": rows["completed_time"].where(closed),

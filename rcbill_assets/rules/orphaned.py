@@ -76,7 +76,7 @@ def orphaned_projects(facts: Facts, found: Orphans) -> pd.DataFrame:
             f"A person brought it back within the last {policy.restored_for_days} days.",
         ),
         held(
-            rows["reason"].eq(UNRESOLVABLE) & ~told & ~in_vain & ~named, "not_told",
+            rows["reason"].eq(UNRESOLVABLE) & ~told & ~in_vain, "not_told",
             f'The notice "correct the ownership" was not delivered {policy.days_from_correct_ownership} days ago.',
         ),
     ]  # fmt: skip

@@ -27,7 +27,8 @@ def releases(facts: Facts) -> pd.DataFrame:
     # Nothing is open of what is not reconciled either, but whether it is paid is not known.
     asks = pd.Series([value > 0 for value in items["open"]], index=items.index, dtype=bool)
     fine = items["status"].isin([PAID, CANCELED]) | items["disputed"].eq(1)
-    fine |= ~asks & items["status"].ne(UNRECONCILED)
+    # Nor do imported items that a person has to decide on: nobody was asked to pay them yet.
+    fine |= (~asks & items["status"].ne(UNRECONCILED)) | items["to_decide"].eq(1)
     settled = fine.groupby(items["project_id"]).all()
     has_items = rows["project_id"].isin(settled.index)
     is_settled = rows["project_id"].isin(settled[settled.astype(bool)].index)

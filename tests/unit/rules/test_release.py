@@ -43,10 +43,13 @@ class TestAProjectClosedForNotPaying:
             item(status="sent"),
             item(status="unreconciled", open=Decimal(0)),
             item(on_hold=1),
-            item(to_decide=1),
         ],
-        ids=["unpaid", "just sent", "sent", "not reconciled", "on hold", "to decide"],
+        ids=["unpaid", "just sent", "sent", "not reconciled", "on hold"],
     )
+    def test_is_opened_though_an_imported_item_waits_for_a_person(self) -> None:
+        """Nobody was asked to pay that one yet."""
+        assert decided(PAID, item(number=2, to_decide=1)) == "due"
+
     def test_stays_closed_while_one_of_its_items_is_not_settled(self, owed: Row) -> None:
         assert decided(PAID, {**owed, "id": 2}) is None
 
