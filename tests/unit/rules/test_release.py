@@ -46,12 +46,12 @@ class TestAProjectClosedForNotPaying:
         ],
         ids=["unpaid", "just sent", "sent", "not reconciled", "on hold"],
     )
+    def test_stays_closed_while_one_of_its_items_is_not_settled(self, owed: Row) -> None:
+        assert decided(PAID, {**owed, "id": 2}) is None
+
     def test_is_opened_though_an_imported_item_waits_for_a_person(self) -> None:
         """Nobody was asked to pay that one yet."""
         assert decided(PAID, item(number=2, to_decide=1)) == "due"
-
-    def test_stays_closed_while_one_of_its_items_is_not_settled(self, owed: Row) -> None:
-        assert decided(PAID, {**owed, "id": 2}) is None
 
     def test_is_released_when_each_is_settled_in_its_way(self) -> None:
         assert decided(PAID, item(number=2, status="canceled", open=Decimal(0)), item(number=3, disputed=1)) == "due"
