@@ -22,8 +22,8 @@ FLOORS = (
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {
-        "adhoc", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay", "replay_orphans",
-        "replay_consequences", "replay_ownership", "demo",
+        "adhoc", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay",
+        "replay_orphans", "replay_consequences", "replay_ownership", "demo",
     },
     {
         "adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors",
