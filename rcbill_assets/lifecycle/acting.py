@@ -39,7 +39,7 @@ from rcbill_assets.rules.release import RESTORED, releases
 from rcbill_assets.rules.telling import filled, to_tell
 from rcbill_assets.rules.unpaid import unpaid_projects
 from rcbill_assets.schemas.consequences import ACT, DONE, HELD_BACK, TO_TELL
-from rcbill_assets.schemas.intake import empty, together
+from rcbill_assets.schemas.intake import empty
 from rcbill_assets.statuses import (
     APPLY,
     DELETED,
@@ -139,22 +139,25 @@ class _Along:
             rows = rows[rows["reason"] != RESTORED]
         if rows.empty or kind.notice is None or not self.site.mails_owners:
             return
-        parts = [_told(str(text)) for text in rows["facts"]]
-        tell = together(parts, TO_TELL)
+        tell = _told(rows["facts"])
         link_base = json.loads(rows["facts"].iloc[0])["link_base"]
         as_of = rows["as_of"].iloc[0].to_pydatetime()
-        for address, mine in tell[tell["address"].notna()].groupby("address", sort=True):
-            for template, some in mine.groupby(mine["reason"].map(lambda reason: _template(kind, reason)), sort=True):
-                message = owner_message(
-                    kind.notice, str(address), some, link_base=link_base, as_of=as_of, policy=self.site.policy,
-                    templates=self.site.templates, template=template, about=f"change set {set_id} {template}"[:191],
-                )  # fmt: skip
-                outbox_id = record_message(connection, message, run_id=self.by.run_id, now=self.by.at)
-                if outbox_id is not None:
-                    self.messages.append(outbox_id)
-                    record_notices(connection, _noticed(kind.notice, some, outbox_id), at=as_of, run_id=self.by.run_id)
-        nobody = tell[tell["address"].isna()]
-        record_notices(connection, _noticed(kind.notice, nobody, None), at=as_of, run_id=self.by.run_id)
+        tell["template"] = [_template(kind, reason) for reason in tell["reason"]]
+        tell["outbox_id"] = pd.Series(pd.NA, index=tell.index, dtype="Int64")
+        known = pd.Series(False, index=tell.index)
+        for (address, template), mine in tell[tell["address"].notna()].groupby(["address", "template"], sort=True):
+            message = owner_message(
+                kind.notice, str(address), mine, link_base=link_base, as_of=as_of, policy=self.site.policy,
+                templates=self.site.templates, template=str(template), about=f"change set {set_id} {template}"[:191],
+            )  # fmt: skip
+            outbox_id = record_message(connection, message, run_id=self.by.run_id, now=self.by.at)
+            if outbox_id is None:
+                known[mine.index] = True
+            else:
+                self.messages.append(outbox_id)
+                tell.loc[mine.index, "outbox_id"] = outbox_id
+        told = tell.loc[~known, ["project_id", "line_item_id", "reason", "outbox_id"]].drop_duplicates()
+        record_notices(connection, told.assign(notice=kind.notice), at=as_of, run_id=self.by.run_id)
 
     def _restored(self, connection: Connection, rows: pd.DataFrame) -> None:
         # What we sequestered was recorded when it was seen (`note_restorations`); this is of the time before us.
@@ -168,11 +171,6 @@ def _template(kind: Kind, reason: Any) -> str:
     if kind.notice != TOLD_SEQUESTERED:
         return str(kind.notice)
     return "sequestered_unpaid" if reason == UNPAID else "sequestered_orphan"
-
-
-def _noticed(notice: str, rows: pd.DataFrame, outbox_id: int | None) -> pd.DataFrame:
-    told = rows[["project_id", "line_item_id", "reason"]].drop_duplicates()
-    return told.assign(notice=notice, outbox_id=outbox_id)
 
 
 def act(site: Site, facts: Facts, decided: pd.DataFrame, job: str, run_id: str, *, months_previous: int = 0) -> Acted:
@@ -229,10 +227,10 @@ def _rows_to_record(facts: Facts, acts: pd.DataFrame, kind: Kind, draft: Draft, 
     said_of = _all_that_is_asked(facts, acts) if draft.job == SEQUESTER_UNPAID else acts
     whom = to_tell(facts, said_of.join(names, on="project_id")) if kind.notice else empty(TO_TELL)
     ours = set(brought_back(facts)["project_id"].astype(int))
-    told: dict[Any, pd.DataFrame] = dict(iter(whom.groupby("project_id")))
+    told = _by_project(whom)
     said = [
         {
-            "tell": _as_json(told.get(project, empty(TO_TELL)), item),
+            "tell": told.get(int(project)) or _nobody(item),
             "link_base": facts.link_base,
             "months_previous": months_previous,
             "ours": int(project) in ours,
@@ -259,17 +257,25 @@ def _all_that_is_asked(facts: Facts, acts: pd.DataFrame) -> pd.DataFrame:
     return acts.drop(columns=of_item).merge(items, on="project_id")
 
 
-def _as_json(rows: pd.DataFrame, item: Any) -> list[dict[str, Any]]:
-    """Return rows of TO_TELL as JSON has them; the item alone where nobody is told, since it is held while acting."""
-    plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    shown = [{str(k): v if isinstance(v, (str, int, type(None))) else str(v) for k, v in row.items()} for row in plain]
-    return shown or [{**dict.fromkeys(TO_TELL.columns), "line_item_id": None if pd.isna(item) else int(item)}]
+def _by_project(whom: pd.DataFrame) -> dict[int, list[dict[str, Any]]]:
+    """Return rows of TO_TELL by their project, as JSON has them."""
+    plain = whom.astype(object).where(whom.notna(), None).to_dict("records")
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in plain:
+        shown = {str(k): v if isinstance(v, (str, int, type(None))) else str(v) for k, v in row.items()}
+        found.setdefault(int(row["project_id"]), []).append(shown)
+    return found
 
 
-def _told(text: str) -> pd.DataFrame:
-    """Return the rows of TO_TELL that a consequence keeps."""
-    rows = pd.DataFrame(json.loads(text)["tell"], columns=list(TO_TELL.columns), dtype=object)
-    rows = rows[rows["project_id"].notna()]
+def _nobody(item: Any) -> list[dict[str, Any]]:
+    """Return the item alone, where nobody is told: it is held while acting."""
+    return [{**dict.fromkeys(TO_TELL.columns), "line_item_id": None if pd.isna(item) else int(item)}]
+
+
+def _told(facts: pd.Series) -> pd.DataFrame:
+    """Return the rows of TO_TELL that consequences keep."""
+    kept = [row for text in facts for row in json.loads(text)["tell"] if row["project_id"] is not None]
+    rows = pd.DataFrame(kept, columns=list(TO_TELL.columns), dtype=object)
     money: Any = [None if value is None else Decimal(value) for value in rows["open"]]
     rows["open"] = pd.Series(money, index=rows.index, dtype=object)
     rows["sent_at"] = pd.to_datetime(rows["sent_at"], utc=True, format="ISO8601")
