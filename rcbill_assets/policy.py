@@ -1,4 +1,4 @@
-"""What a site chooses, as one frozen value (DOMAIN.md sections 1, 3, 5, 7 and 9). Pure.
+"""What a site chooses, as one frozen value (DOMAIN.md sections 1, 3, 5, 6, 7 and 9). Pure.
 
 Prices are not here: they live in the ledger with the dates from which they hold. Secrets are not here either: they
 come from the environment and live in `settings.Secrets`.
@@ -13,10 +13,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.schemas.fiscal import FiscalFormat
+from rcbill_assets.schemas.support import INSTRUMENT, LINE_COLUMNS
 from rcbill_assets.text import looks_like_address
 
 
@@ -125,6 +126,28 @@ class ServicePolicy(_Frozen):
     late_billable: Literal["next anniversary", "bill"] = "next anniversary"
 
 
+class SupportPolicy(_Frozen):
+    """How support requests are read and billed (DOMAIN.md section 6)."""
+
+    # Of the response that crosses the free hour all is free, or only what is left of the hour.
+    free_hour: Literal["whole response", "exact"] = "whole response"
+    # Hours of a month that was billed before are billed late for so many months, then only reported.
+    late_months: Months = 6
+    # Requests of no project that are marked always_bill are billed, without a free hour.
+    bill_without_project: bool = False
+    # The repeating instrument of responses, and fields that are called otherwise at a site: the peer's name -> its own.
+    instrument: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = INSTRUMENT
+    fields: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(default_factory=dict)
+
+    @field_validator("fields")
+    @classmethod
+    def _known(cls, fields: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(fields) - set(LINE_COLUMNS))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no field that is read; those are {', '.join(LINE_COLUMNS)}")
+        return fields
+
+
 class Mail(_Frozen):
     """Who is written to, and by which way."""
 
@@ -161,6 +184,7 @@ class Policy(_Frozen):
     ownership: Ownership = Ownership()
     consequences: Consequences = Consequences()
     fiscal_file: FiscalFormat = FiscalFormat()
+    support: SupportPolicy = SupportPolicy()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
 
     @classmethod

@@ -1,0 +1,46 @@
+"""Who a PI is whose name somebody typed; each part that is not told is that of who asks."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+import pytest
+
+from rcbill_assets.rules.support_payers import name_of, pi_names
+
+
+@pytest.mark.parametrize(
+    ("typed", "first", "last"),
+    [
+        ("Dr. Jane Q. Roe Jr, PhD", "Jane", "Roe"),
+        ("Jane Roe", "Jane", "Roe"),
+        ("Kai Abel, Ph.D.", "Kai", "Abel"),
+        ("Roe, Jane", "Jane", "Roe"),
+        ("Prof. Dr. med. Hans von der Heide", "Hans", "von der Heide"),
+        ("Dr. Rui O'Neil, M.P.H", "Rui", "O'Neil"),
+        ("Anaïs Müller MD", "Anaïs", "Müller"),
+        ("Dr. Roe", None, "Roe"),
+        ("Roe", "Roe", None),
+        ("jane@example.org", None, None),
+        ("Dr.", None, None),
+    ],
+)
+def test_a_name(typed: str, first: str | None, last: str | None) -> None:
+    assert name_of(typed) == (first, last)
+
+
+def test_what_is_no_name_costs_no_time() -> None:
+    started = time.monotonic()
+    assert name_of("(" * 100_000 + "Jane, Jr. " * 10_000) == (None, None)
+    assert time.monotonic() - started < 1
+
+
+def test_what_the_name_does_not_tell_is_that_of_who_asks() -> None:
+    typed = pd.Series(["Dr. Roe", None, "Jane Roe", "Wolf"], dtype="string")
+    first, last = pi_names(
+        typed, pd.Series(["Ada"] * 4, dtype="string"), pd.Series(["Hale"] * 3 + [None], dtype="string")
+    )
+    assert first.tolist() == ["Ada", "Ada", "Jane", "Wolf"]
+    assert last.tolist()[:3] == ["Roe", "Hale", "Roe"]
+    assert pd.isna(last.iloc[3])
