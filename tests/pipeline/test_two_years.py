@@ -10,17 +10,14 @@ import pytest
 
 from rcbill_assets.assets.run import JOB
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
-from rcbill_assets.lifecycle.acting import RELEASE
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.house import ZONE
-from tests.pipeline.world import Ran, World
+from tests.pipeline.world import NIGHTLY, Ran, World
 from tests.pipeline.world_checks import CHECKS, Evening
 from tests.pipeline.world_events import People
 
-FIRST, SEED = date(2022, 11, 5), 3
-DAYS = int(__import__("os").environ.get("DAYS", "730"))
+FIRST, DAYS, SEED = date(2022, 11, 5), 730, 3
 MAIL = {"outbox", "outbox_recipients", "deliveries"}
-NIGHTLY = {"clean_up_ownership", "decide_billable", RELEASE}
 # No file of payments comes: what is due in these months has to wait.
 GAP = (date(2023, 9, 15), date(2023, 11, 20))
 # The machine is down: the first Tuesday, the fifth, the 23rd pass unheard.
@@ -77,7 +74,7 @@ def a_day(world: World, people: People, day: date) -> list[Ran]:
             filed = True
         ran = world.run(job, at, month)
         runs.append(ran)
-        often = 0.02 if job in NIGHTLY else 0.2
+        often = 0.02 if job in NIGHTLY else 0.12
         if job != JOB and not ran.by_people and people.chance("twice", job, day) < often:
             again(world, ran)
     if not filed:
