@@ -18,7 +18,7 @@ from pydantic import Field
 
 from rcbill_assets.assets.describe import LOOKED_AT_ROWS, about, column_schema, looked_at, preview
 from rcbill_assets.assets.facts import INS, facts_of
-from rcbill_assets.assets.run import OWNER, readable
+from rcbill_assets.assets.run import OWNER, as_of_of, readable
 from rcbill_assets.changes.door import Outcome
 from rcbill_assets.lifecycle.acting import (
     DELETE,
@@ -30,6 +30,7 @@ from rcbill_assets.lifecycle.acting import (
     act,
     note_restorations,
 )
+from rcbill_assets.lifecycle.gather import gather_now
 from rcbill_assets.lifecycle.held_back import held_back_now, mail_held_back
 from rcbill_assets.lifecycle.owners import write_billable, write_cleanup
 from rcbill_assets.resources.clock import AsOf
@@ -196,15 +197,13 @@ def _ownership_asset(noun: str, decided: str, write: Any) -> AssetsDefinition:
         "has changed."
     ),
     metadata={"dagster/column_schema": column_schema(HELD_BACK_LIST)},
-    ins=INS,
     deps=[AssetKey(["changes", done]) for _, done, _ in _NAMES.values()],
 )
-def held_back_asset(
-    context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf, **tables: pd.DataFrame
-) -> Output[pd.DataFrame]:
-    """List what is held back."""
+def held_back_asset(context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf) -> Output[pd.DataFrame]:
+    """List what is held back, on REDCap as it is after the run has acted: the extracts are from before."""
     with readable():
-        facts = facts_of(context, site, as_of, tables)
+        site.ledger.require_newest()
+        facts = gather_now(site, as_of_of(context, as_of))
         held = held_back_now(facts)
         mail_held_back(site, held, facts.as_of, context.run.run_id)
     rules: dict[str, Any] = {str(rule): int(count) for rule, count in held["rule"].value_counts().items()}
