@@ -1,0 +1,149 @@
+"""What of each response a month bills, and by which rule the rest is not billed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.rules.support_parts import Months
+from tests.unit.rules.support_frames import OCTOBER, billed, parts_of, read, request, response
+
+
+def decided(*rows: Any, **asked: Any) -> list[tuple[int, str, str]]:
+    parts = parts_of(read(*rows), **asked)
+    return list(zip(parts["instance"], parts["outcome"], parts["rule"], strict=True))
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "rule"),
+    [
+        ({}, "owed", "owed"),
+        ({"billable_rate": "0"}, "owed", "owed"),
+        ({"help_desk_response_complete": "1"}, "not owed", "not_complete"),
+        ({"help_desk_response_complete": None}, "not owed", "not_complete"),
+        ({"billable_rate": None}, "not owed", "no_rate"),
+        ({"billable_rate": "x"}, "held back", "unreadable"),
+        ({"end_date": None}, "held back", "no_date"),
+        ({"end_date": "soon"}, "held back", "unreadable"),
+        ({"time2": "75"}, "held back", "unknown_hours"),
+        ({"time2": "75", "time_more": "0"}, "not owed", "no_hours"),
+        ({"end_date": "2026-11-01"}, "not owed", "not_yet"),
+        ({"end_date": "2026-11-01", "time2": "75"}, "not owed", "not_yet"),
+        ({"end_date": "2026-09-30"}, "owed", "owed"),
+        ({"end_date": "2026-04-01"}, "owed", "owed"),
+        ({"end_date": "2026-03-31"}, "not owed", "too_old"),
+    ],
+)
+def test_the_first_rule_decides(facts: dict[str, Any], outcome: str, rule: str) -> None:
+    assert decided(request(), response(**facts)) == [(1, outcome, rule)]
+
+
+def test_each_says_why_in_words() -> None:
+    parts = parts_of(read(request(), response(), response(instance=2, end_date="2026-03-31")))
+    assert parts["why"].tolist() == [
+        "It is complete, and has a rate, hours and a month.",
+        "It was worked on in 2026-03, more than 6 months ago: a person decides.",
+    ]
+
+
+class TestOfWhichProject:
+    def test_a_request_without_one_is_not_billed(self) -> None:
+        assert decided(request(project_id=None), response()) == [(1, "not owed", "no_project")]
+
+    def test_a_site_may_bill_those_that_are_marked(self) -> None:
+        marked, other = request(project_id=None, always_bill="1"), request(project_id=None)
+        assert decided(marked, response(), bill_without_project=True) == [(1, "owed", "owed")]
+        assert decided(other, response(), bill_without_project=True) == [(1, "not owed", "no_project")]
+        assert decided(marked, response()) == [(1, "not owed", "no_project")]
+
+    def test_a_response_without_its_request_is_held_back(self) -> None:
+        assert decided(request("5"), response("6")) == [(1, "held back", "no_request")]
+
+
+class TestALineThatIsHeldBack:
+    def test_a_response_of_unknown_hours_holds_back_what_is_on_its_line(self) -> None:
+        rows = [
+            request(),
+            response(time2="75"),
+            response(instance=2),
+            response(instance=3, billable_rate="65"),
+            response(instance=4, billable_rate="0"),
+            response(instance=5, end_date="2026-09-01"),
+        ]
+        assert decided(*rows) == [
+            (1, "held back", "unknown_hours"),
+            (2, "held back", "line_held_back"),
+            (3, "owed", "owed"),
+            (4, "owed", "owed"),
+            (5, "owed", "owed"),
+        ]
+
+    def test_the_line_of_another_request_is_not_held_back(self) -> None:
+        rows = [request(), response(time2="75"), request("7"), response("7")]
+        assert [outcome for _, outcome, _ in decided(*rows)] == ["held back", "owed"]
+
+
+class TestFreeAndRated:
+    def test_the_response_that_crosses_the_hour_is_of_two_parts_in_exact(self) -> None:
+        found = read(request(), response(time2="75", time_more="1.5"))
+        parts = parts_of(found, mode="exact")
+        assert parts["part"].tolist() == ["free", "rated"]
+        assert parts["hours"].tolist() == [Decimal(1), Decimal("0.5")]
+        assert parts["rate"].tolist() == [Decimal(0), Decimal(130)]
+        assert parts["recorded_rate"].tolist() == [Decimal(130)] * 2
+
+    def test_it_is_free_as_a_whole_otherwise(self) -> None:
+        parts = parts_of(read(request(), response(time2="75", time_more="1.5")), mode="whole response")
+        assert parts[["part", "hours"]].to_numpy().tolist() == [["free", Decimal("1.5")]]
+
+    def test_one_marked_free_is_free_as_a_whole_in_both(self) -> None:
+        for mode in ("exact", "whole response"):
+            parts = parts_of(read(request(), response(billable_rate="0", time2="75", time_more="3")), mode=mode)
+            assert parts[["part", "hours"]].to_numpy().tolist() == [["free", Decimal(3)]]
+
+    def test_without_responses_there_are_no_parts(self) -> None:
+        assert parts_of(read(request()), mode="exact").empty
+
+
+class TestOfWhichMonth:
+    def test_what_is_billed_is_not_billed_again(self) -> None:
+        rows = [request(), response(), response(instance=2)]
+        assert decided(*rows, already=billed({})) == [(1, "not owed", "billed"), (2, "owed", "owed")]
+
+    def test_work_before_the_first_month_is_settled_but_the_months_own_is_not(self) -> None:
+        rows = [
+            request(),
+            response(end_date="2026-08-31"),
+            response(instance=2, end_date="2026-09-01"),
+            response("6", 3),
+        ]
+        months = Months(OCTOBER, first=BillingMonth(2026, 9))
+        assert [rule for _, _, rule in decided(*rows, months=months)] == ["settled", "owed", "owed"]
+
+    def test_late_work_is_marked(self) -> None:
+        parts = parts_of(read(request(), response(end_date="2026-09-30"), response(instance=2)))
+        assert parts["late"].tolist() == [1, 0]
+
+    def test_how_late_is_a_setting(self) -> None:
+        rows = [request(), response(end_date="2026-09-30"), response(instance=2, end_date="2026-08-31")]
+        months = Months(OCTOBER, late_months=1)
+        assert [rule for _, _, rule in decided(*rows, months=months)] == ["owed", "too_old"]
+
+    def test_without_a_month_everything_is_of_its_own(self) -> None:
+        rows = [request(), response(end_date="2019-01-01"), response(instance=2, end_date="2030-01-01")]
+        parts = parts_of(read(*rows), months=Months())
+        assert set(parts["outcome"]) == {"owed"}
+        assert set(parts["late"]) == {0}
+
+    def test_what_is_reported_once_it_is_too_old_is_not_held_back_for_ever(self) -> None:
+        assert decided(request(), response(time2="75", end_date="2020-01-01")) == [(1, "not owed", "too_old")]
+
+
+def test_missing_values_do_not_trip_it() -> None:
+    found = read(request(), response(billable_rate=None, time2=None, end_date=None, response=None))
+    parts = parts_of(found, mode="exact")
+    assert pd.isna(parts["part"].iloc[0])
