@@ -41,6 +41,7 @@ from rcbill_assets.replay_ownership import (
     ownership_nominations,
     unresolvable_ownership,
 )
+from rcbill_assets.replay_support import ITEM_OPTIONS, LINE_OPTIONS, line_items, lines, pro_bono_updates, study_ids
 from rcbill_assets.resources.fiscal_file import receive
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
@@ -237,6 +238,16 @@ DECISIONS: dict[str, Decision] = {
     "deletions": Decision("the projects that would be deleted", project_deletions),
     "releases": Decision("the sequestered projects that would be released", project_releases),
     "held-back": Decision("the consequences that would follow and are held back, and why", held_back),
+    "support-lines": Decision(
+        "the lines of support requests, by the rates as recorded, whether billed already or not", lines, LINE_OPTIONS
+    ),
+    "support-line-items": Decision(
+        "the line items of support requests that a month would bill and has not billed", line_items, ITEM_OPTIONS
+    ),
+    "pro-bono-updates": Decision(
+        "the responses that the free hour of their project makes free in the request system", pro_bono_updates
+    ),
+    "study-ids": Decision("the study id of each project that has one", study_ids),
     "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }
 

@@ -23,7 +23,7 @@ FLOORS = (
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {
         "adhoc", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay",
-        "replay_orphans", "replay_consequences", "replay_ownership", "demo",
+        "replay_orphans", "replay_consequences", "replay_ownership", "replay_support", "demo",
     },
     {
         "adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors",
