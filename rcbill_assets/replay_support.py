@@ -107,8 +107,9 @@ def line_items(site: SupportSite) -> pd.DataFrame:
     read, policy = _read(site, LINE_COLUMNS), site.policy.support
     ledger_lines = _ledger_lines(site.billing)
     billed = billed_by_lines(read.responses, ledger_lines)
-    free = free_hours(read.responses, billed, policy.free_hour) if free_hour == "apply" else _none(read)
-    months = Months(site.month, site.policy.service(CODE).first_billing_month, policy.late_months)
+    first = site.policy.service(CODE).first_billing_month
+    free = free_hours(read.responses, billed, policy.free_hour, first) if free_hour == "apply" else _none(read)
+    months = Months(site.month, first, policy.late_months)
     found = _lines(site, read, billed, free, months)
     if late == "no":
         found = found[found["late"].eq(0)]
@@ -152,9 +153,8 @@ def pro_bono_updates(site: SupportSite) -> pd.DataFrame:
     policy = site.policy.support
     read = _read(site, FREE_HOUR_COLUMNS)
     billed = billed_by_lines(read.responses, _ledger_lines(site.billing))
-    updates = rate_updates(
-        read.responses, free_hours(read.responses, billed, policy.free_hour), instrument=policy.instrument
-    )
+    free = free_hours(read.responses, billed, policy.free_hour, site.policy.service(CODE).first_billing_month)
+    updates = rate_updates(read.responses, free, instrument=policy.instrument)
     return updates[["record_id", "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate"]]
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import pandas as pd
 
+from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.rules.support_hours import HOUR, as_hours, millionths, minutes_as_millionths
 from rcbill_assets.schemas.intake import conform
 from rcbill_assets.schemas.support import EVENT, FREE, INSTRUMENT, RATE_UPDATES, RESPONSE_KEY
@@ -39,14 +40,18 @@ def free_already(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Series:
     return found
 
 
-def free_hours(responses: pd.DataFrame, billed: pd.DataFrame, mode: Mode) -> pd.Series:
+def free_hours(
+    responses: pd.DataFrame, billed: pd.DataFrame, mode: Mode, first: BillingMonth | None = None
+) -> pd.Series:
     """Return for each response the hours that the free hour of its project makes free; missing where it makes none.
 
     `responses`: schema RESPONSES, `billed`: schema BILLED_RESPONSES. Taken are responses with a project, a rate other
     than 0 and known hours, not `always_bill`, not billed yet, by ascending hours, then request and instance, until the
     running total, which starts at what is free already, reaches an hour. The response that reaches it is free as a
-    whole; in `exact` for what is left of the hour.
+    whole; in `exact` for what is left of the hour. Work before `first`, the first month that is billed here, is settled
+    and takes nothing of the hour, unless it was marked free.
     """
+    settled = responses["service_month"].lt(str(first)).fillna(False) if first else False
     rated = responses["rate"].notna() & (responses["rate"] != Decimal(0))
     can_be = (
         responses["project_id"].notna()
@@ -55,6 +60,7 @@ def free_hours(responses: pd.DataFrame, billed: pd.DataFrame, mode: Mode) -> pd.
         & responses["always_bill"].ne(1)
         & responses["problem"].isna()
         & ~is_billed(responses, billed)
+        & ~pd.Series(settled, index=responses.index, dtype=bool)
     )
     rows = responses.loc[can_be.astype(bool), ["project_id", *RESPONSE_KEY]]
     rows = rows.assign(hours=millionths(responses.loc[rows.index, "hours"]).astype("int64"))

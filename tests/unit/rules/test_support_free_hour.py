@@ -134,6 +134,23 @@ class TestWhatIsBilled:
         assert free(read(request(), response(instance=9)), already=billed({"part": "free"})) == {}
 
 
+class TestWhatIsSettled:
+    """Work of months before the first that is billed here."""
+
+    ROWS = (request(), response(time2="15", end_date="2026-08-31"), response(instance=2, end_date="2026-09-01"))
+
+    def test_it_takes_nothing_of_the_hour(self) -> None:
+        found = read(*self.ROWS, response(instance=3, end_date=None, time2="75", time_more="3"))
+        made = free_hours(found.responses, NOT_BILLED, EXACT, BillingMonth(2026, 9))
+        assert made.notna().tolist() == [False, True, False]
+        assert free(found, EXACT) == {("6", 1): "0.25", ("6", 2): "0.75"}
+
+    def test_unless_it_was_marked_free(self) -> None:
+        found = read(request(), {**self.ROWS[1], "billable_rate": "0"}, self.ROWS[2])
+        made = free_hours(found.responses, NOT_BILLED, EXACT, BillingMonth(2026, 9))
+        assert made.dropna().tolist() == [Decimal("0.75")]
+
+
 class TestTheMirror:
     def test_rates_become_0_where_a_response_is_wholly_free(self) -> None:
         found = read(*log(45, 30, 15, 60))
