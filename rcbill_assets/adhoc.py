@@ -198,7 +198,7 @@ class AdHoc:
                 site.mailer,
                 site.clock,
                 self.source,
-                site.outbox.waiting(handoffs=False, owners=site.mails_owners),
+                site.to_send(handoffs=False),
             )
         except RcbillError as error:
             # The action itself stands, whatever becomes of its mail.

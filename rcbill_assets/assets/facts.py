@@ -7,12 +7,15 @@ import pandas as pd
 from dagster import AssetExecutionContext, AssetIn
 
 from rcbill_assets.assets.run import as_of_of
+from rcbill_assets.changes.store import By
 from rcbill_assets.errors import NotFinishedError, SourceError
+from rcbill_assets.lifecycle.acting import end_what_was_begun
 from rcbill_assets.lifecycle.gather import gather
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.redcap_db import RedcapTables, RedcapWork
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.facts import Facts
+from rcbill_assets.statuses import APPLY
 
 _TABLES = (
     "config", "projects", "user_information", "project_ownership", "rejects", "record_counts", "user_rights",
@@ -38,6 +41,9 @@ def facts_of(context: AssetExecutionContext, site: Site, configured: AsOf, table
             "first, or run the whole job."
         )
     site.ledger.require_newest()
+    if site.policy.doors.redcap_writes == APPLY:
+        # Before the ledger is read: what a killed run has written is then known, and told.
+        end_what_was_begun(site, By(context.run.run_id, now, "found out", "a run was killed while it wrote"))
     return gather(
         site,
         as_of,
@@ -53,4 +59,5 @@ def facts_of(context: AssetExecutionContext, site: Site, configured: AsOf, table
             user_rights=tables["redcap_user_rights"],
             rejects=tables["redcap_work_rejects"],
         ),
+        read_at,
     )

@@ -77,7 +77,7 @@ def sent_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 site.mailer,
                 site.clock,
                 context.run.run_id,
-                site.outbox.waiting(handoffs=site.hands_off, owners=site.mails_owners),
+                site.to_send(handoffs=site.hands_off),
             )
             overview = site.outbox.overview()
             sent = conform(overview[overview["id"].isin(delivery.tried)], MESSAGES)

@@ -178,7 +178,7 @@ def reply_asset(files: PartitionsDefinition[str]) -> AssetsDefinition:
     def payments_reply(context: AssetExecutionContext, site: ResourceParam[Site]) -> Output[pd.DataFrame]:
         """Send what waits."""
         with readable():
-            waiting = site.outbox.waiting(handoffs=False, owners=site.mails_owners) if site.hands_off else []
+            waiting = site.to_send(handoffs=False) if site.hands_off else []
             delivery = deliver(site.outbox, site.mailer, site.clock, context.run.run_id, waiting)
             overview = site.outbox.overview()
             mine = overview["template"].isin(["reply", "file_refused"]) & (

@@ -124,13 +124,13 @@ class ChangeStore:
 
         return self.ledger.write(work)
 
-    def begun(self, job: str) -> list[int]:
-        """Return the sets of a job that were begun, and of which nothing is known since: their run was killed."""
+    def begun(self, *jobs: str) -> list[int]:
+        """Return the sets of these jobs that were begun, and of which nothing is known since: a run was killed."""
         sets, attempts, results = t.change_sets, t.change_set_attempts, t.change_set_results
         query = (
             sa.select(sets.c.id)
             .where(
-                sets.c.job == job,
+                sets.c.job.in_(jobs),
                 sa.select(attempts.c.number).where(attempts.c.change_set_id == sets.c.id).exists(),
                 ~sa.select(results.c.number).where(results.c.change_set_id == sets.c.id).exists(),
             )

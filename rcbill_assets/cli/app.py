@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from rcbill_assets.cli import changes, demo, desk, doctor, items, jobs, ledger, payments, registers, replay, run
+from rcbill_assets.cli import (
+    changes,
+    demo,
+    desk,
+    doctor,
+    items,
+    jobs,
+    ledger,
+    payments,
+    project,
+    registers,
+    replay,
+    run,
+)
 
 app = typer.Typer(
     name="rcbill",
@@ -20,6 +33,7 @@ app.command("bill")(run.bill)
 app.command("run")(jobs.run)
 app.command("replay")(replay.replay)
 app.command("why")(run.why)
+app.command("project")(project.project)
 app.command("adopt")(ledger.adopt)
 app.command("doctor")(doctor.doctor)
 app.command("approve")(desk.approve)

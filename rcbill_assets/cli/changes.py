@@ -40,8 +40,12 @@ def one(number: Number) -> None:
 def apply(number: Number, why: Why, who: Who = None) -> None:
     """Write a planned or stopped change set into REDCap, where the values before still stand."""
     site = the_site()
-    _tell(apply_recorded(site, number, _by(site, who, why)))
-    send(site, "rcbill")
+    outcome = apply_recorded(site, number, _by(site, who, why))
+    # Before conflicts end the command: what was done is told.
+    sent = len(send(site, "rcbill").accepted)
+    if sent:
+        print(f"{sent} messages were sent.")
+    _tell(outcome)
 
 
 @changes_app.command("revert")

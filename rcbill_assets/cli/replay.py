@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from rcbill_assets.cli.common import instant_argument
+from rcbill_assets.cli.common import instant_argument, site_settings
 from rcbill_assets.errors import RcbillError, SettingsError, UnknownDecisionError
 from rcbill_assets.files import stands_for_something_else, write_whole
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import DECISIONS, ReplaySite, to_csv
 from rcbill_assets.replay import replay as decide
-from rcbill_assets.settings import BILLING_PASSWORD, REDCAP_PASSWORD, load_settings, with_password
+from rcbill_assets.settings import BILLING_PASSWORD, REDCAP_PASSWORD, with_password
 
 
 def replay(
@@ -39,7 +39,7 @@ def replay(
     option: Annotated[list[str] | None, typer.Option(help="k=v, for decisions that take options.")] = None,
 ) -> None:
     """Decide again, on any site and as of any time, from the pure rules, and write the rows as CSV. Changes nothing."""
-    policy = load_settings().policy
+    policy = site_settings().policy
     if time_zone is not None:
         policy = with_zone(policy, time_zone)
     site = ReplaySite(

@@ -60,7 +60,8 @@ class Consequences:
             rows = connection.execute(query).all()
             frame = pd.DataFrame(rows, columns=list(PROJECT_ITEMS.columns), dtype=object)
             # A project is named by its number; what somebody else called otherwise is none.
-            frame = frame[frame["project_id"].astype("string").str.fullmatch(r"\d{1,18}").fillna(False).astype(bool)]
+            a_number = frame["project_id"].astype("string").str.fullmatch(r"[1-9][0-9]{0,17}")
+            frame = frame[a_number.fillna(False).astype(bool)]
             frame["project_id"] = frame["project_id"].astype("Int64")
             return frame.astype({n: str(c.dtype) for n, c in PROJECT_ITEMS.columns.items() if str(c.dtype) != "object"})
 
@@ -84,13 +85,20 @@ class Consequences:
     def done(self) -> pd.DataFrame:
         """Return what was done to projects, oldest first (schema DONE): consequences whose changes were written."""
         c, r, s = t.consequences.c, ct.change_set_rows.c, ct.change_set_results.c
+        # Found once for all sets: asked for each of a set's units, it would be read as often as it has units.
         written = (
-            sa.select(s.number)
-            .join(ct.change_set_rows, sa.and_(r.change_set_id == s.change_set_id, r.number == s.number))
-            .where(s.change_set_id == c.change_set_id, r.unit == c.unit, r.action != EXPECT, s.result == APPLIED)
-            .exists()
+            sa.select(r.change_set_id, r.unit, sa.func.min(s.at).label("at"))
+            .join(ct.change_set_results, sa.and_(s.change_set_id == r.change_set_id, s.number == r.number))
+            .where(r.action != EXPECT, s.result == APPLIED, r.change_set_id.in_(sa.select(c.change_set_id)))
+            .group_by(r.change_set_id, r.unit)
+            .subquery()
         )
-        query = sa.select(*(c[name] for name in DONE.columns)).where(written).order_by(c.as_of, c.change_set_id, c.unit)
+        w = written.c
+        query = (
+            sa.select(*(written.c.at if name == "at" else c[name] for name in DONE.columns))
+            .join(written, sa.and_(w.change_set_id == c.change_set_id, w.unit == c.unit))
+            .order_by(c.as_of, c.change_set_id, c.unit)
+        )
         return self.ledger.read(lambda connection: read_frame(connection, query, DONE))
 
     def restorations(self) -> pd.DataFrame:
@@ -108,7 +116,8 @@ class Consequences:
     def recorded_with(self, set_id: int) -> pd.DataFrame:
         """Return what a change set stands for (schema DONE), written or not."""
         c = t.consequences.c
-        query = sa.select(*(c[name] for name in DONE.columns)).where(c.change_set_id == set_id).order_by(c.unit)
+        columns = [sa.null().label("at") if name == "at" else c[name] for name in DONE.columns]
+        query = sa.select(*columns).where(c.change_set_id == set_id).order_by(c.unit)
         return self.ledger.read(lambda connection: read_frame(connection, query, DONE))
 
 
@@ -117,7 +126,7 @@ class Consequences:
 
 def record_consequences(connection: Connection, set_id: int, rows: pd.DataFrame) -> None:
     """Record what a set stands for: `unit`, `project_id`, `consequence`, `reason`, `as_of`, `facts`."""
-    columns = [name for name in DONE.columns if name != "change_set_id"]
+    columns = [name for name in DONE.columns if name not in {"change_set_id", "at"}]
     if not rows.empty:
         connection.execute(t.consequences.insert(), records(rows[columns], change_set_id=set_id))
 

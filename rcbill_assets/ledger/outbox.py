@@ -6,7 +6,7 @@ Message-ID follows from the key, so that it is the same on every try. Sending is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +22,7 @@ from rcbill_assets.messages.message import Attachment, Message, Refusal
 from rcbill_assets.statuses import TO_OWNERS
 
 RECORDED, SENDING, ACCEPTED, FAILED = "recorded", "sending", "accepted", "failed"
+EXPIRED = "It waited too long to be true any more: the next run of its job tells anew."
 REFUSED = "refused"  # of a recipient; the others are both a message's and a recipient's
 
 
@@ -131,6 +132,16 @@ class Outbox:
         if not owners:
             query = query.where(t.outbox.c.template.notin_(TO_OWNERS))
         return list(self.ledger.read(lambda connection: connection.scalars(query).all()))
+
+    def expire(self, templates: Sequence[str], before: datetime, *, now: datetime) -> int:
+        """Give up messages of these templates that nobody has, recorded before a time; return how many."""
+        o = t.outbox
+        given_up = (
+            o.update()
+            .where(o.c.template.in_(templates), o.c.recorded_at < before, o.c.status.in_((RECORDED, SENDING)))
+            .values(status=FAILED, status_at=now, detail=EXPIRED)
+        )
+        return int(self.ledger.write(lambda connection: connection.execute(given_up).rowcount))
 
     def load(self, outbox_id: int) -> Recorded:
         """Return a message with its recipients and attachments."""

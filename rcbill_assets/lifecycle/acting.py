@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,7 @@ from rcbill_assets.ledger.events import lock_items
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.lifecycle.changes import Draft, Drafted
 from rcbill_assets.lifecycle.gather import gather_now, read_again
+from rcbill_assets.messages.message import Message
 from rcbill_assets.messages.notices import owner_message
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.consequence import unpaid_items
@@ -75,6 +77,10 @@ KINDS: dict[str, Kind] = {
     RELEASE: Kind(RELEASED, lambda facts, _: releases(facts), Draft.release, TOLD_RELEASED),
     DELETE: Kind(DELETED, lambda facts, _: deletions(facts), Draft.deletion, None),
 }
+# Jobs whose sets write ownership records, and nothing follows from them (owners.py).
+OF_OWNERS = ("clean_up_ownership", "decide_billable")
+# A plan says when a project was closed, to whom and for what: after some days that is not so any more.
+FRESH_PLAN = timedelta(days=3)
 # Without the mail of the same day these do not go ahead.
 TOLD_ON_THE_DAY = {SEQUESTER_ORPHANS, SEQUESTER_UNPAID}
 
@@ -85,7 +91,6 @@ class Acted:
 
     decided: pd.DataFrame
     outcome: Outcome | None
-    messages: list[int] = field(default_factory=list)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -104,7 +109,6 @@ class _Along:
     def __init__(self, site: Site, job: str, by: By, facts: Callable[[], Facts], rows: pd.DataFrame | None) -> None:
         """`facts` gives what REDCap says; `rows` (schema DONE without its set) are recorded with the set."""
         self.site, self.job, self.by, self._facts, self.rows = site, job, by, facts, rows
-        self.messages: list[int] = []
         self.set_id: int | None = None
 
     def record(self, connection: Connection, set_id: int) -> None:
@@ -137,27 +141,38 @@ class _Along:
         if kind.consequence == RELEASED:
             self._restored(connection, rows[rows["reason"] == RESTORED])
             rows = rows[rows["reason"] != RESTORED]
-        if rows.empty or kind.notice is None or not self.site.mails_owners:
+        if rows.empty or kind.notice is None:
             return
-        tell = _told(rows["facts"])
-        link_base = json.loads(rows["facts"].iloc[0])["link_base"]
-        as_of = rows["as_of"].iloc[0].to_pydatetime()
-        tell["template"] = [_template(kind, reason) for reason in tell["reason"]]
+        tell, messages = self.composed(rows, set_id)
         tell["outbox_id"] = pd.Series(pd.NA, index=tell.index, dtype="Int64")
         known = pd.Series(False, index=tell.index)
-        for (address, template), mine in tell[tell["address"].notna()].groupby(["address", "template"], sort=True):
-            message = owner_message(
-                kind.notice, str(address), mine, link_base=link_base, as_of=as_of, policy=self.site.policy,
-                templates=self.site.templates, template=str(template), about=f"change set {set_id} {template}"[:191],
-            )  # fmt: skip
+        for places, message in messages:
             outbox_id = record_message(connection, message, run_id=self.by.run_id, now=self.by.at)
             if outbox_id is None:
-                known[mine.index] = True
+                known[places] = True
             else:
-                self.messages.append(outbox_id)
-                tell.loc[mine.index, "outbox_id"] = outbox_id
+                tell.loc[places, "outbox_id"] = outbox_id
         told = tell.loc[~known, ["project_id", "line_item_id", "reason", "outbox_id"]].drop_duplicates()
+        as_of = rows["as_of"].iloc[0].to_pydatetime()
         record_notices(connection, told.assign(notice=kind.notice), at=as_of, run_id=self.by.run_id)
+
+    def composed(self, rows: pd.DataFrame, set_id: int) -> tuple[pd.DataFrame, list[tuple[pd.Index[Any], Message]]]:
+        """Return whom to tell of what was done (schema TO_TELL), and each message with its rows of that."""
+        kind = KINDS[self.job]
+        tell = _told(rows["facts"])
+        if rows.empty or kind.notice is None:
+            return tell, []
+        tell["template"] = [_template(kind, reason) for reason in tell["reason"]]
+        said: dict[str, Any] = {
+            "link_base": json.loads(rows["facts"].iloc[0])["link_base"], "as_of": rows["as_of"].iloc[0].to_pydatetime(),
+            "policy": self.site.policy, "templates": self.site.templates,
+        }  # fmt: skip
+        messages = []
+        for (address, template), mine in tell[tell["address"].notna()].groupby(["address", "template"], sort=True):
+            about = f"change set {set_id} {template}"[:191]
+            message = owner_message(kind.notice, str(address), mine, template=str(template), about=about, **said)
+            messages.append((mine.index, message))
+        return tell, messages
 
     def _restored(self, connection: Connection, rows: pd.DataFrame) -> None:
         # What we sequestered was recorded when it was seen (`note_restorations`); this is of the time before us.
@@ -181,8 +196,9 @@ def act(site: Site, facts: Facts, decided: pd.DataFrame, job: str, run_id: str, 
     """
     kind, by = KINDS[job], By(run_id, site.clock.now(), job, "decided by rule")
     opened = site.policy.doors.redcap_writes == APPLY
-    if opened:
-        end_what_was_begun(site, job, by)
+    if opened and end_what_was_begun(site, by):
+        facts = read_again(site, facts)
+        decided = kind.decide(facts, months_previous)
     if opened and job in TOLD_ON_THE_DAY and not site.mails_owners:
         closed = (
             'Nobody can be told of it: the door of owners\' mail is closed ([doors] owners_mail = "send" opens it).'
@@ -201,13 +217,15 @@ def act(site: Site, facts: Facts, decided: pd.DataFrame, job: str, run_id: str, 
         return Acted(decided, None)
     rows = _rows_to_record(facts, acts, kind, draft, months_previous)
     along = _Along(site, job, by, lambda: facts, rows)
+    # Once before anything is written: a template that cannot be filled must not be found out between two commits.
+    along.composed(rows, 0)
     sizes = {"redcap_projects": len(facts.projects), "redcap_entity_project_ownership": len(facts.ownership)}
     outcome = site.redcap_door.put(drafted.changes, by, limits=site.policy.improbable_changes, sizes=sizes, along=along)
     conflicts = outcome.conflicts.drop_duplicates("unit")
     others = {
         int(unit.partition(" ")[2]): str(why) for unit, why in zip(conflicts["unit"], conflicts["detail"], strict=True)
     }
-    return Acted(_held(decided, others, "conflict"), outcome, along.messages)
+    return Acted(_held(decided, others, "conflict"), outcome)
 
 
 def _held(decided: pd.DataFrame, why: Mapping[int, str], rule: str) -> pd.DataFrame:
@@ -282,20 +300,31 @@ def _told(facts: pd.Series) -> pd.DataFrame:
     return filled(rows.astype({"project_id": "Int64"}))
 
 
-def end_what_was_begun(site: Site, job: str, by: By) -> list[int]:
-    """Find out what became of the sets of a job whose run was killed while it wrote; return their messages."""
-    messages: list[int] = []
-    for set_id in site.redcap_door.store.begun(job):
-        along = _of_recorded(site, job, set_id, by)
+def end_what_was_begun(site: Site, by: By) -> bool:
+    """Find out what became of sets whose run was killed while it wrote, of whatever job, and record what follows.
+
+    Every job asks first: what one has done is a fact that the others decide on. Return whether there were any.
+    """
+    store = site.redcap_door.store
+    begun = store.begun(*KINDS, *OF_OWNERS)
+    for set_id in begun:
+        job = store.load(set_id).origin.job
+        along = _of_recorded(site, job, set_id, by) if job in KINDS else None
         site.redcap_door.find_out(set_id, by, along)
-        messages += along.messages
-    return messages
+    return bool(begun)
 
 
 def apply_recorded(site: Site, set_id: int, by: By) -> Outcome:
     """Write a recorded set by a person's word; of a consequence only where it would be decided so today."""
-    job = site.redcap_door.store.load(set_id).origin.job
+    origin = site.redcap_door.store.load(set_id).origin
+    job = origin.job
     along = _of_recorded(site, job, set_id, by) if job in KINDS else None
+    age = site.clock.now() - origin.as_of
+    if along is not None and age > FRESH_PLAN and site.redcap_door.store.results(set_id).empty:
+        raise ChangesError(
+            f"Change set {set_id} was decided {age.days} days ago, and says so in REDCap and in its mails: run {job} "
+            "again, which decides anew."
+        )
     if job in TOLD_ON_THE_DAY and not site.mails_owners:
         raise ChangesError(
             f"Change set {set_id} is not written: nobody could be told of it. Open the door of owners' mail first "

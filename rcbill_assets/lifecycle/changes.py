@@ -7,7 +7,7 @@ stands (DOMAIN.md sections 8 and 9). Rows are read as they stand, where they are
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -22,12 +22,13 @@ from rcbill_assets.rules.deletion_log import deletion_log
 from rcbill_assets.rules.facts import Facts, as_written, projects_now
 from rcbill_assets.rules.release import RESTORED
 from rcbill_assets.schemas.deletion_log import DELETION_LOG
+from rcbill_assets.schemas.orphans import REASONS
 from rcbill_assets.schemas.redcap import PROJECT_OWNERSHIP, PROJECTS, Source
 
 # Of these the moment is told by the log: how often somebody brought the project back lately.
 COUNTED_DAYS = 90
 LONGEST_NOTE = 100
-OF_PROJECT = ("completed_time", "completed_by", "date_deleted", "log_event_table")
+OF_PROJECT = ("completed_time", "completed_by", "date_deleted", "log_event_table", "last_logged_event")
 OF_OWNER = ("pid", "username", "email", "firstname", "lastname", "billable", "sequestered")
 CHANGED_SINCE = "It was changed in REDCap since it was read: it is decided on again by the next run."
 
@@ -64,7 +65,9 @@ class Draft:
     @cached_property
     def projects(self) -> pd.DataFrame:
         """Their rows of redcap_projects, with `unit` and `why`; those changed since the decision are left out."""
-        return self._read(PROJECTS, OF_PROJECT, self.ids, self.facts.projects, "project_id")
+        orphans = self.decided["reason"].isin(REASONS).all()
+        columns = OF_PROJECT if orphans else [name for name in OF_PROJECT if name != "last_logged_event"]
+        return self._read(PROJECTS, columns, self.ids, self.facts.projects, "project_id")
 
     @cached_property
     def owners(self) -> pd.DataFrame:
@@ -94,6 +97,12 @@ class Draft:
     def _drafted(self, *sets: ChangeSet) -> Drafted:
         return Drafted(all_together(sets, self.origin), self.left)
 
+    def _closing(self) -> Target:
+        """Return what of a project must stand while it is closed: of an orphan, that nothing has happened since."""
+        target = _of_projects("completed_time", "completed_by")
+        orphan = bool(self.decided["reason"].isin(REASONS).all())
+        return replace(target, guards=(*target.guards, "last_logged_event")) if orphan else target
+
     # What is changed ---------------------------------------------------------------------------------------------
 
     def sequestration(self) -> Drafted:
@@ -113,7 +122,7 @@ class Draft:
         closed = projects.assign(completed_time=self.written_at, completed_by=notes)
         flagged = owners.assign(sequestered=1)
         return self._drafted(
-            diff(projects, closed, _of_projects("completed_time", "completed_by"), self.origin),
+            diff(projects, closed, self._closing(), self.origin),
             diff(owners, flagged, _of_owners("sequestered"), self.origin),
             expected(owners[owners["sequestered"].eq(1)], _of_owners(), self.origin),
         )

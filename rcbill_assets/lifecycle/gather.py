@@ -20,9 +20,10 @@ from rcbill_assets.schemas.billing import REJECTS
 from rcbill_assets.schemas.intake import together
 
 
-def gather(site: Site, as_of: datetime, tables: RedcapTables, work: RedcapWork) -> Facts:
-    """Return the facts at `as_of`: these tables, and what the ledger says now."""
-    return gathered(site.policy, site.ledger, as_of, tables, work)
+def gather(site: Site, as_of: datetime, tables: RedcapTables, work: RedcapWork, read_at: datetime | None) -> Facts:
+    """Return the facts at `as_of`: these tables, which were read at a time, and what the ledger says now."""
+    facts = gathered(site.policy, site.ledger, as_of, tables, work)
+    return replace(facts, known_at=site.clock.now(), read_at=read_at)
 
 
 def gathered(policy: Policy, ledger: Ledger, as_of: datetime, tables: RedcapTables, work: RedcapWork) -> Facts:
@@ -45,13 +46,14 @@ def gathered(policy: Policy, ledger: Ledger, as_of: datetime, tables: RedcapTabl
 
 def gather_now(site: Site, as_of: datetime) -> Facts:
     """Return the facts at `as_of`, with REDCap read now."""
-    zone = site.policy.zone
-    return gather(site, as_of, site.redcap.tables(zone), site.redcap.work(zone))
+    zone, read_at = site.policy.zone, site.clock.now()
+    return gather(site, as_of, site.redcap.tables(zone), site.redcap.work(zone), read_at)
 
 
 def read_again(site: Site, facts: Facts) -> Facts:
     """Return the facts with what the ledger says now."""
-    return replace(facts, **_of_the_ledger(site.ledger, facts.as_of))
+    known = _of_the_ledger(site.ledger, max(facts.as_of, site.clock.now()))
+    return replace(facts, **known, known_at=site.clock.now())
 
 
 def _of_the_ledger(ledger: Ledger, as_of: datetime) -> dict[str, Any]:

@@ -19,7 +19,9 @@ from rcbill_assets.messages.notices import correct_ownership_message, owner_mess
 from rcbill_assets.resources.post_office import Delivery, deliver
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.facts import Facts
+from rcbill_assets.rules.reach import LONGEST
 from rcbill_assets.statuses import CORRECT_OWNERSHIP
+from rcbill_assets.text import comparable
 
 
 def tell(
@@ -31,6 +33,8 @@ def tell(
     """
     if not site.mails_owners:
         return []
+    # What the outbox cannot hold is no address.
+    rows = rows.assign(address=rows["address"].where(rows["address"].str.len() <= LONGEST))
     rows = _not_told_today(facts, notice, rows)
     told = rows[rows["address"].notna()]
     if notice == CORRECT_OWNERSHIP:
@@ -80,13 +84,19 @@ def _record(
 
 
 def _not_told_today(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of which the ledger has no notice of the same day by the site's clock."""
+    """Return the rows of which the ledger has no notice, to that address, of the same day by the site's clock.
+
+    A run that was killed may have told one of a project's people, and not the others.
+    """
     told = facts.told[facts.told["notice"] == notice]
     today = told["at"].dt.tz_convert(facts.zone).dt.date == _day(facts.as_of, facts)
-    told = told[today]
-    known = set(zip(told["project_id"], told["line_item_id"].fillna(-1), strict=True))
-    fresh = [pair not in known for pair in zip(rows["project_id"], rows["line_item_id"].fillna(-1), strict=True)]
-    return rows[pd.Series(fresh, index=rows.index, dtype=bool)]
+    known = set(_keys(told[today]))
+    return rows[pd.Series([key not in known for key in _keys(rows)], index=rows.index, dtype=bool)]
+
+
+def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
+    columns = (rows["project_id"], rows["line_item_id"].fillna(-1), comparable(rows["address"]).fillna(""))
+    return list(zip(*columns, strict=True))
 
 
 def _not_tried_yet(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
@@ -102,5 +112,4 @@ def _day(at: datetime, facts: Facts) -> Any:
 
 def send(site: Site, run_id: str) -> Delivery:
     """Send what waits, of what doors are open for."""
-    waiting = site.outbox.waiting(handoffs=False, owners=site.mails_owners)
-    return deliver(site.outbox, site.mailer, site.clock, run_id, waiting)
+    return deliver(site.outbox, site.mailer, site.clock, run_id, site.to_send(handoffs=False))

@@ -81,6 +81,7 @@ def owner_message(  # noqa: PLR0913 - what is said, to whom, of what, when, how
         projects=projects,
         policy=policy.consequences,
         help_url=policy.mail.help_url,
+        contact=contact(policy),
         total=sum((value for value in rows["open"] if isinstance(value, Decimal)), start=Decimal(0)),
         **(more or {}),
     )
@@ -99,9 +100,15 @@ def correct_ownership_message(
         people=people,
         policy=policy.consequences,
         help_url=policy.mail.help_url,
+        contact=contact(policy),
     )
     addresses = tuple(row["address"] for row in people)
     return _message(CORRECT_OWNERSHIP, addresses, subject, body, _named(rows), as_of, policy)
+
+
+def contact(policy: Policy) -> str:
+    """Return the address that owners write to: where answers go, else the REDCap team's first."""
+    return policy.mail.reply_to or policy.mail.redcap_team[0]
 
 
 def _named(rows: pd.DataFrame) -> str:

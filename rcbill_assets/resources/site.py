@@ -6,6 +6,7 @@ One resource, so that what belongs together (a ledger, its outbox, its storage) 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 
 from rcbill_assets.changes.door import Door
@@ -24,6 +25,12 @@ from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.resources.redcap_mirror import RedcapMirror
 from rcbill_assets.resources.storage import Storage
 from rcbill_assets.settings import Settings
+from rcbill_assets.statuses import CORRECT_OWNERSHIP, IMPENDING_BILL, OVERDUE, WILL_BE_DELETED
+
+# What a notice says is not so any more after some days behind a closed door, or without a mail server; the next run of
+# its job tells anew. What was done is told however late.
+NOTICE_WAITS = timedelta(days=7)
+STALE_NOTICES = (IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED)
 
 
 @dataclass
@@ -106,6 +113,12 @@ class Site:
     def hands_off(self) -> bool:
         """Whether the door of the hand-off is open: lines go to the ledger and files to the fiscal team."""
         return self.policy.doors.handoff == "send"
+
+    def to_send(self, *, handoffs: bool) -> list[int]:
+        """Return what waits in the outbox and may go out now; a notice that has waited too long goes out no more."""
+        now = self.clock.now()
+        self.outbox.expire(STALE_NOTICES, now - NOTICE_WAITS, now=now)
+        return self.outbox.waiting(handoffs=handoffs, owners=self.mails_owners)
 
     @property
     def mails_owners(self) -> bool:

@@ -12,11 +12,11 @@ import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, to_instant
 from rcbill_assets.rules.decide import Rule, first_rule
-from rcbill_assets.rules.facts import Facts, looked_up
+from rcbill_assets.rules.facts import Facts, last_done, looked_up
 from rcbill_assets.rules.reach import whom_to_tell
 from rcbill_assets.schemas.consequences import ACT, DECISIONS, HELD_BACK
 from rcbill_assets.schemas.intake import conform, empty
-from rcbill_assets.statuses import INVOICED
+from rcbill_assets.statuses import DELETED, INVOICED, SEQUESTERED
 
 ITEM_FACTS = ["line_item_id", "billing_id", "billing_month", "invoice_number", "open", "sent_at", "disputed", "on_hold"]
 
@@ -41,7 +41,7 @@ def held(applies: pd.Series, name: str, why: str) -> Rule:
 
 def payments_are_stale(facts: Facts, index: pd.Index) -> pd.Series:
     """Return, alike for all rows, whether the newest file of payments is too old to say that somebody has not paid."""
-    limit = facts.as_of - timedelta(days=facts.policy.consequences.newest_payment_file_days)
+    limit = facts.latest - timedelta(days=facts.policy.consequences.newest_payment_file_days)
     stale = facts.newest_payment_file is None or facts.newest_payment_file < limit
     return pd.Series(stale, index=index)
 
@@ -82,11 +82,26 @@ def nobody_reachable(facts: Facts, rows: pd.DataFrame) -> pd.Series:
 
 
 def decided_by_a_person(facts: Facts, rows: pd.DataFrame, decision: str) -> pd.Series:
-    """Return which projects a person has decided this of, and it holds; one of an earlier sequestration does not."""
+    """Return which projects a person has decided this of, and it holds.
+
+    A decision is used up by what follows from it, and does not hold for a later sequestration.
+    """
     at = looked_up(rows["project_id"], facts.decided(decision))
-    if "sequestered_at" not in rows.columns:
-        return at.notna()
-    return at.notna() & (rows["sequestered_at"].isna() | (at >= rows["sequestered_at"]))
+    since = _last_act(facts, rows)
+    if "sequestered_at" in rows.columns:
+        since = since.where(since.notna() & ~(rows["sequestered_at"] > since).fillna(False), rows["sequestered_at"])
+    return at.notna() & (since.isna() | (at >= since))
+
+
+def _last_act(facts: Facts, rows: pd.DataFrame) -> pd.Series:
+    """Return when each project was last sequestered or deleted by us."""
+    acts = facts.done[facts.done["consequence"].isin([SEQUESTERED, DELETED])]
+    return looked_up(rows["project_id"], acts.groupby("project_id")["as_of"].max())
+
+
+def last_deleted(facts: Facts, rows: pd.DataFrame) -> pd.Series:
+    """Return when each project was last deleted by us, where somebody has undone it since."""
+    return looked_up(rows["project_id"], last_done(facts.done, DELETED).set_index("project_id")["as_of"])
 
 
 def notice_gates(facts: Facts, rows: pd.DataFrame, *, what: str, days: int, decision: str) -> list[Rule]:

@@ -11,6 +11,7 @@ from rcbill_assets.rules.consequence import (
     decided_by_a_person,
     decisions,
     held,
+    last_deleted,
     money_gates,
     notice_gates,
     protection,
@@ -28,7 +29,8 @@ ORPHANED_FOR_A_YEAR = "orphaned_for_a_year"
 
 def due_for_deletion(facts: Facts, at: datetime) -> pd.DataFrame:
     """Return the projects that meet the rule at an instant, but for notices and what stops it: a row per project and
-    unpaid item, or one for an orphan. With the columns of `projects_now` and of an item, and `reason` of the deletion.
+    unpaid item, or one for an orphan. With the columns of `projects_now` and of an item, `reason` of the deletion, and
+    `since`: notices before it are of an earlier time (the sequestration, or a deletion that somebody has undone).
 
     A sequestration of unknown reason is among them, with `known` false: a person decides on it.
     """
@@ -45,7 +47,9 @@ def due_for_deletion(facts: Facts, at: datetime) -> pd.DataFrame:
     for name in ("line_item_id", "disputed", "on_hold"):
         rows[name] = rows[name].astype("Int64")
     rows["sent_at"] = rows["sent_at"].astype(facts.items["sent_at"].dtype)
-    return rows.assign(known=rows["sequestered_for"].notna(), reason=rows["reason"].astype("string"))
+    undone = last_deleted(facts, rows)
+    newest = undone.where((undone > rows["sequestered_at"]).fillna(False), rows["sequestered_at"])
+    return rows.assign(known=rows["sequestered_for"].notna(), reason=rows["reason"].astype("string"), since=newest)
 
 
 def deletions(facts: Facts) -> pd.DataFrame:
@@ -57,7 +61,7 @@ def deletions(facts: Facts) -> pd.DataFrame:
     """
     policy = facts.policy.consequences
     rows = due_for_deletion(facts, facts.as_of)
-    rows["notice_at"] = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["sequestered_at"])
+    rows["notice_at"] = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["since"])
     of_money = rows["reason"].eq(UNPAID_FOR_A_YEAR)
     decided = decided_by_a_person(facts, rows, "delete")
     days = policy.days_from_will_be_deleted
@@ -80,7 +84,7 @@ def to_be_announced(facts: Facts, at: datetime) -> pd.DataFrame:
     One row per project, with the columns of `due_for_deletion`: the oldest unpaid item where it is for not paying.
     """
     rows = due_for_deletion(facts, at)
-    noticed = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["sequestered_at"])
+    noticed = noticed_at(facts, rows, WILL_BE_DELETED, since=rows["since"])
     of_money = rows["reason"].eq(UNPAID_FOR_A_YEAR)
     stopped = of_money & (rows["disputed"].eq(1) | rows["on_hold"].eq(1)).fillna(False)
     undecided = ~rows["known"] & ~decided_by_a_person(facts, rows, "delete")

@@ -21,7 +21,8 @@ from rcbill_assets.statuses import RELEASED, SEQUESTERED
 from rcbill_assets.text import comparable
 
 UNPAID = "unpaid_after_90_days"
-SETTLING = timedelta(hours=1)
+# As long as REDCap's tables take to be read: what was written meanwhile may not be among them yet.
+SETTLING = timedelta(minutes=2)
 KNOWN_REASONS = (UNPAID, *ORPHAN_REASONS)
 # What a sequestration writes into completed_by: "{job} says, '{reason}'. Previously sequestered {n} times".
 _REASON = r"says, '([^']+)'"
@@ -57,11 +58,21 @@ class Facts:
     newest_payment_file: datetime | None = None
     # Of REDCap's, which is part of every link.
     redcap_version: str = ""
+    # When the ledger was read. What protects a project, or takes a notice back, counts as soon as it is recorded: a run
+    # may be tried again days after the time for which it decides.
+    known_at: datetime | None = None
+    # When REDCap's tables were read; `as_of` where that is not known.
+    read_at: datetime | None = None
 
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return self.policy.zone
+
+    @property
+    def latest(self) -> datetime:
+        """`as_of`, or when the ledger was read if that is later."""
+        return self.as_of if self.known_at is None else max(self.as_of, self.known_at)
 
     @property
     def link_base(self) -> str:
@@ -70,7 +81,7 @@ class Facts:
 
     def decided(self, decision: str) -> pd.Series:
         """Return by project since when a person's decision holds, the newest of several; only those that do."""
-        now = in_force(self.decisions, self.as_of)
+        now = in_force(self.decisions, self.latest)
         newest: pd.Series = now[now["decision"] == decision].groupby("project_id")["from_at"].max()
         return newest
 
@@ -95,7 +106,7 @@ def projects_now(facts: Facts) -> pd.DataFrame:
     unreadable = facts.rejects[facts.rejects["effect"] == HELD_BACK]
     of_project = rows["project_id"].isin(unreadable["project_id"].dropna())
     of_owner = comparable(rows["username"]).isin(set(comparable(unreadable["username"]).dropna()))
-    held = in_force(facts.retention_holds, facts.as_of)
+    held = in_force(facts.retention_holds, facts.latest)
     reason = rows["completed_by"].str.extract(_REASON, expand=False).astype("string")
     frame = pd.DataFrame(
         {
@@ -113,8 +124,8 @@ def projects_now(facts: Facts) -> pd.DataFrame:
             "closed": closed,
             "unreadable": of_project | of_owner,
             # By the address on the invoice, or by the one at which the owner is reached.
-            "exempt": exempt(rows, facts.exemptions, facts.as_of, facts.persons)
-            | exempt(rows.assign(pi_email=rows["email"]), facts.exemptions, facts.as_of, facts.persons),
+            "exempt": exempt(rows, facts.exemptions, facts.latest, facts.persons)
+            | exempt(rows.assign(pi_email=rows["email"]), facts.exemptions, facts.latest, facts.persons),
             "retained": rows["project_id"].isin(held["project_id"]),
             "reason": reason.where(closed & reason.isin(KNOWN_REASONS)),
             "sequestered_at": rows["completed_time"].where(closed),
@@ -144,14 +155,15 @@ def brought_back(facts: Facts) -> pd.DataFrame:
     """Return when projects were brought back by a person (schema RESTORATIONS), those just seen included.
 
     A project that we sequestered, did not release, and that is not closed by it any more was brought back by somebody.
-    What was sequestered within the last hour may be newer than the tables that were read, and is not looked at yet.
+    What was sequestered after the tables were read, or while they were, is not looked at yet.
     One that is in REDCap no more was brought back by nobody: REDCap purges what was deleted long ago.
     """
     now = projects_now(facts)
     ours = last_done(facts.done, SEQUESTERED)
     released = last_done(facts.done, RELEASED).set_index("project_id")["as_of"]
     let_go = looked_up(ours["project_id"], released)
-    read_since = ours["as_of"] < facts.as_of - SETTLING
+    written = ours["at"].fillna(ours["as_of"])
+    read_since = written < (facts.read_at or facts.as_of) - SETTLING
     is_there = ours["project_id"].isin(now["project_id"])
     ours = ours[read_since & is_there & ~(let_go.notna() & (let_go >= ours["as_of"]))]
     stands = now[now["change_set_id"].notna()].set_index("project_id")["change_set_id"]

@@ -31,7 +31,7 @@ def _came_back(told: pd.DataFrame, facts: Facts) -> pd.Series:
 
     That the address is good again later does not make the notice read.
     """
-    bounces = facts.bounces[facts.bounces["at"] <= facts.as_of]
+    bounces = facts.bounces[facts.bounces["at"] <= facts.latest]
     if bounces.empty or told.empty:
         return pd.Series(False, index=told.index)
     mail = told.assign(row=told.index, same=comparable(told["address"]))[["row", "same", "outbox_id", "delivered_at"]]

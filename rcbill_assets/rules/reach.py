@@ -13,6 +13,7 @@ import pandas as pd
 from rcbill_assets.rules.facts import Facts
 from rcbill_assets.text import blank_to_missing, comparable, looks_like_address
 
+LONGEST = 191
 _ADDRESSES = ["user_email", "user_email2", "user_email3"]
 
 
@@ -24,14 +25,15 @@ def bad_addresses(bounces: pd.DataFrame, as_of: datetime) -> set[str]:
 
 
 def _usable(addresses: pd.Series, bad: set[str]) -> pd.Series:
-    # Each address is looked at once, however many projects it stands for.
-    known = {one: looks_like_address(one.strip()) for one in addresses.dropna().unique()}
+    # Each address is looked at once, however many projects it stands for. One that the outbox cannot hold is none.
+    texts = [str(one) for one in addresses.dropna().unique()]
+    known = {text: looks_like_address(text.strip()) and len(text.strip()) <= LONGEST for text in texts}
     return addresses.map(known).fillna(False).astype(bool) & ~comparable(addresses).isin(bad)
 
 
 def owners_address(rows: pd.DataFrame, facts: Facts) -> pd.Series:
     """Return the address at which each project's owner (`email`) can be reached, missing where there is none."""
-    return rows["email"].str.strip().where(_usable(rows["email"], bad_addresses(facts.bounces, facts.as_of)))
+    return rows["email"].str.strip().where(_usable(rows["email"], bad_addresses(facts.bounces, facts.latest)))
 
 
 def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) -> pd.DataFrame:
@@ -40,7 +42,7 @@ def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) ->
     One row per user, with the first good address; with `every_address` a row for each.
     """
     tall = _with_rights(facts, projects)
-    tall = tall[_usable(tall["address"], bad_addresses(facts.bounces, facts.as_of))]
+    tall = tall[_usable(tall["address"], bad_addresses(facts.bounces, facts.latest))]
     tall = tall.assign(address=tall["address"].str.strip(), same=comparable(tall["address"]))
     tall = tall.sort_values(["project_id", "username", "place"], kind="stable")
     if not every_address:

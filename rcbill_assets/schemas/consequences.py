@@ -50,6 +50,7 @@ DONE = pa.DataFrameSchema(
         "reason": text("Why", nullable=False),
         "as_of": instant("For when it was decided; the value written into REDCap", nullable=False),
         "facts": text("What its mail says, as JSON", nullable=False),
+        "at": instant("When it was written, by the ledger; missing while it is not known to be"),
     },
     name="done",
 )

@@ -45,7 +45,7 @@ def run_failed_sensor(site: Site) -> SensorDefinition:
                 site.mailer,
                 site.clock,
                 run.run_id,
-                site.outbox.waiting(handoffs=False, owners=site.mails_owners),
+                site.to_send(handoffs=False),
             )
         except RcbillError as error:
             # The ledger may be what failed: the sensor's tick then says so in the UI.

@@ -55,12 +55,20 @@ class SmallSite:
     ledger_url: str
     choices: dict[str, Any] = field(default_factory=lambda: OPEN)
     clock: FixedClock = field(default_factory=FixedClock)
+    templates: Path | None = None
 
     @property
     def site(self) -> Site:
         """As a new process finds it."""
         policy = Policy.model_validate({"time_zone": ZONE, **self.choices})
-        settings = Settings(policy, self.home, self.redcap_url, self.ledger_url, redcap_write_url=self.redcap_url)
+        settings = Settings(
+            policy,
+            self.home,
+            self.redcap_url,
+            self.ledger_url,
+            redcap_write_url=self.redcap_url,
+            templates=self.templates,
+        )
         return Site(settings, clock=self.clock)
 
     def make(self) -> None:
@@ -69,9 +77,9 @@ class SmallSite:
         write_site(few(frames), self.redcap_url)
         Ledger(self.ledger_url).upgrade()
 
-    def act(self, job: str, at: datetime = NOW, run_id: str = "run") -> Acted:
-        """Decide and act as a job does."""
-        self.clock.at = at
+    def act(self, job: str, at: datetime = NOW, run_id: str = "run", clock: datetime | None = None) -> Acted:
+        """Decide and act as a job does; at another time than it decides for when it is tried again."""
+        self.clock.at = clock or at
         site = self.site
         facts = gather_now(site, at)
         acted = act(site, facts, KINDS[job].decide(facts, 0), job, run_id)

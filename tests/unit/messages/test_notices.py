@@ -115,11 +115,12 @@ class TestEveryNotice:
         assert (found.sender, found.reply_to) == ("no-reply@uni.example.org", "help@uni.example.org")
         assert found.cc == ("copy@uni.example.org",)
         assert found.dated == AS_OF
-        assert found.body.endswith("\n\nHelp: https://help.uni.example.org/redcap\n")
+        assert found.body.endswith("\n\nQuestions: help@uni.example.org, or https://help.uni.example.org/redcap\n")
 
     @EACH_TEXT
-    def test_speaks_of_no_help_where_the_site_has_none(self, text: str) -> None:
-        assert "Help:" not in message(text, policy=Policy()).body
+    def test_names_somebody_to_write_to_where_the_site_says_nothing(self, text: str) -> None:
+        plain = message(text, policy=Policy()).body
+        assert plain.endswith("\n\nQuestions: redcap-team@example.org\n"), "somebody can always be written to"
 
     @EACH_TEXT
     def test_calls_the_owner_by_name_and_others_colleague(self, text: str) -> None:
@@ -235,7 +236,7 @@ class TestTheImpendingBill:
 class TestOverdue:
     def test_says_what_is_owed_how_to_pay_and_the_day_of_closing(self) -> None:
         body = message("overdue", {"on_day": date(2026, 12, 1)}).body
-        for said in ("60 days and more", "How to pay: ", "this project will be closed on 2026-12-01.", "90 days after"):
+        for said in ("60 days and more", "How to pay: ", "this project will be closed on 2026-12-01."):
             assert said in body
 
     def test_says_the_first_of_two_days(self) -> None:
@@ -274,7 +275,7 @@ class TestSequestered:
 class TestWillBeDeleted:
     def test_says_what_when_and_until_when_the_data_can_be_had_back(self) -> None:
         found = message("will_be_deleted")
-        assert found.subject == "REDCap: will be deleted on 2026-12-28: 1"
+        assert found.subject == "REDCap: will be deleted on 2026-12-28: project 1"
         assert "\n  Deleted on: 2026-12-28\n" in found.body
         assert "can be had back for 365 days" in found.body
 
@@ -289,8 +290,8 @@ class TestWillBeDeleted:
 
 class TestReleased:
     def test_says_that_everything_is_as_before(self) -> None:
-        assert "this project is open again" in message("released").body
-        assert "these projects are open again" in message("released", {}, {"project_id": 2}).body
+        assert "this project is not closed by us any more" in message("released").body
+        assert "these projects are not closed by us any more" in message("released", {}, {"project_id": 2}).body
 
 
 class TestCorrectTheOwnership:
@@ -331,6 +332,6 @@ class TestToTheTeam:
         )
         found = held_back_consequences_message(given, "2026-11 x", as_of=AS_OF, policy=POLICY, templates=TEMPLATES)
         assert found.subject == "REDCap: consequences held back: 2"
-        assert "- delete, project 1, 1-1 (unpaid_for_a_year): Its owner disputes the item.\n" in found.body
-        assert "- sequester, project 2 (unpaid_for_a_year): Its owner disputes the item.\n" in found.body
+        assert "delete: Its owner disputes the item.\n  Project 1 (1-1)\n" in found.body
+        assert "sequester: Its owner disputes the item.\n  Project 2\n" in found.body
         assert "rcbill decision add" in found.body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -188,11 +189,16 @@ class TestBroughtBack:
         both = [done(ago(60)), done(ago(50), RELEASED, "paid_or_in_dispute", change_set_id=5), self.ours]
         assert back(facts(done=both)) == [(1, UNPAID)]
 
-    def test_is_not_looked_at_within_the_hour_of_the_sequestration(self) -> None:
-        hour = 3600
-        assert back(facts(done=[done(ago(seconds=hour))])) == []
-        assert back(facts(done=[done(ago(seconds=hour - 1))])) == []
-        assert back(facts(done=[done(ago(seconds=hour + 1))])) == [(1, UNPAID)]
+    def test_is_not_looked_at_while_redcap_may_have_been_read_before_it(self) -> None:
+        while_it_is_read = 120
+        assert back(facts(done=[done(ago(seconds=while_it_is_read))])) == []
+        assert back(facts(done=[done(ago(seconds=while_it_is_read + 1))])) == [(1, UNPAID)]
+
+    def test_is_told_by_when_it_was_written_and_redcap_was_read(self) -> None:
+        """A run that is tried again decides for an earlier time than it writes and reads."""
+        written = {**done(ago(5)), "at": ago(seconds=30)}
+        assert back(facts(done=[written])) == []
+        assert back(replace(facts(done=[written]), read_at=AS_OF + timedelta(minutes=10))) == [(1, UNPAID)]
 
     def test_is_seen_now_and_once(self) -> None:
         seen = brought_back(facts(done=[self.ours]))
