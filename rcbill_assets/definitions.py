@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dagster import Definitions, JobDefinition, in_process_executor
 
-from rcbill_assets import adhoc_jobs, asset_checks, jobs, partitions, register_jobs, schedules
+from rcbill_assets import adhoc_jobs, asset_checks, change_jobs, jobs, partitions, register_jobs, schedules
 from rcbill_assets.assets import (
     billing,
     changes,
@@ -75,6 +75,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *owners_and_consequences.values(),
             *adhoc_jobs.JOBS,
             *register_jobs.JOBS,
+            *change_jobs.JOBS,
         ],
         schedules=[
             schedules.monthly_billing_schedule(monthly_billing, site),

@@ -133,3 +133,21 @@ def test_the_list_of_what_is_held_back_is_mailed_when_it_says_something_new(make
     assert len(house.outbox("held_back_consequences")) == 1
     (mail,) = house.mails("held_back_consequences")
     assert "projects/held_back has a row for each" in mail.get_content()
+
+
+def test_a_plan_is_written_and_taken_back_by_a_form(make_house: MakeHouse) -> None:
+    house = make_house(improbable_changes={"rows": 1, "share": 0.001}, **DOORS)
+    stopped = house.run_job(DECIDE_BILLABLE, AS_OF)
+    assert "Change set 1 is stopped" in stopped.reasons[0]
+    before = house.redcap("SELECT id, billable FROM redcap_entity_project_ownership ORDER BY id")
+    form = {"number": 1, "who": "ada", "why": "I looked"}
+    done = house.run_job("apply_change_set", config={"ops": {"apply_change_set_now": {"config": form}}})
+    assert done.success, done.reasons
+    assert house.redcap("SELECT id, billable FROM redcap_entity_project_ownership ORDER BY id") != before
+    back = house.run_job("revert_change_set", config={"ops": {"revert_change_set_now": {"config": form}}})
+    assert back.success, back.reasons
+    assert house.redcap("SELECT id, billable FROM redcap_entity_project_ownership ORDER BY id") == before
+    nothing = house.run_job(
+        "apply_change_set", config={"ops": {"apply_change_set_now": {"config": {**form, "number": 99}}}}
+    )
+    assert "There is no change set 99" in nothing.reasons[0]

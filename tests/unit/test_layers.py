@@ -26,8 +26,8 @@ FLOORS = (
         "replay_orphans", "replay_consequences", "replay_ownership", "replay_support", "demo",
     },
     {
-        "adhoc_jobs", "assets", "asset_checks", "jobs", "partitions", "register_jobs", "schedules", "sensors",
-        "definitions",
+        "adhoc_jobs", "assets", "asset_checks", "change_jobs", "jobs", "partitions", "register_jobs", "schedules",
+        "sensors", "definitions",
     },
     {"cli"},
 )  # fmt: skip

@@ -87,7 +87,9 @@ def facts(
     records = (() if owner is None else (owner,)) if ownership is None else ownership
     known_ownership = _typed(frames.ownership, *({"id": row.get("pid", 1), **row} for row in records))
     known_users = _typed(frames.users, *users)
-    empty_frames = {name: of_schema(schema, {}, *ledger.pop(name, ())) for name, schema in _LEDGER.items()}
+    known_of_the_ledger: dict[str, Any] = {
+        name: of_schema(schema, {}, *ledger.pop(name, ())) for name, schema in _LEDGER.items()
+    }
     return Facts(
         as_of=as_of,
         policy=policy or Policy(),
@@ -102,7 +104,7 @@ def facts(
         redcap_version="14.5.5",
         exemptions=frames.exemptions(*ledger.pop("exemptions", ())),
         banned=frames.banned(*ledger.pop("banned", ())),
-        **empty_frames,
+        **known_of_the_ledger,
         **_none_left(ledger),
     )
 
