@@ -126,9 +126,9 @@ class World:
         """What a run decides on."""
         versions = (self.redcap.version, self.ledger.version)
         if self._facts is None or self._facts[0] != versions:
-            self._facts = (versions, gather(self.site, as_of, *self.read()))
+            self._facts = (versions, gather(self.site, as_of, *self.read(), as_of))
         banned = self.site.registers.banned_owners(as_of)
-        return replace(self._facts[1], as_of=as_of, banned=banned)
+        return replace(self._facts[1], as_of=as_of, banned=banned, known_at=as_of, read_at=as_of)
 
     def _again(self, facts: Facts) -> Facts:
         """The same tables of REDCap's, with what the ledger says by now, as each asset of a run asks it."""
