@@ -63,6 +63,8 @@ def _decided(frame: pd.DataFrame) -> dict[str, Any]:
         f"| {row.outcome} | {row.rule} | {row.projects} |" for row in counts.itertuples()
     )
     first = frame.sort_values(["outcome", "project_id"], kind="stable")
+    read = ["project_id", "outcome", "why", "reason", "email"]
+    first = first[[*read, *first.columns.drop(read)]]
     acts = int((frame["outcome"] == ACT).sum())
     return {"why": MetadataValue.md(table), **looked_at(first, act=acts, held_back=len(frame) - acts)}
 
@@ -207,7 +209,9 @@ def held_back_asset(context: AssetExecutionContext, site: ResourceParam[Site], a
         held = held_back_now(facts)
         mail_held_back(site, held, facts.as_of, context.run.run_id)
     rules: dict[str, Any] = {str(rule): int(count) for rule, count in held["rule"].value_counts().items()}
-    return Output(held, metadata=looked_at(held, **rules))
+    # What a person reads comes first: the UI cuts wide tables.
+    first = ["consequence", "project_id", "why", "email", "billing_id"]
+    return Output(held, metadata=looked_at(held[[*first, *held.columns.drop(first)]], **rules))
 
 
 ASSETS: list[AssetsDefinition] = [

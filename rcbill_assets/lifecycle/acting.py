@@ -83,6 +83,7 @@ OF_OWNERS = ("clean_up_ownership", "decide_billable")
 FRESH_PLAN = timedelta(days=3)
 # Without the mail of the same day these do not go ahead.
 TOLD_ON_THE_DAY = {SEQUESTER_ORPHANS, SEQUESTER_UNPAID}
+MAIL_CLOSED = 'Nobody can be told of it: the door of owners\' mail is closed ([doors] owners_mail = "send" opens it).'
 
 
 @dataclass(frozen=True)
@@ -200,18 +201,13 @@ def act(site: Site, facts: Facts, decided: pd.DataFrame, job: str, run_id: str, 
         facts = read_again(site, facts)
         decided = kind.decide(facts, months_previous)
     if opened and job in TOLD_ON_THE_DAY and not site.mails_owners:
-        closed = (
-            'Nobody can be told of it: the door of owners\' mail is closed ([doors] owners_mail = "send" opens it).'
-        )
-        return Acted(
-            _held(decided, dict.fromkeys(decided["project_id"].astype(int), closed), "owners_mail_closed"), None
-        )
+        return Acted(untold(decided), None)
     acts = decided[decided["outcome"] == ACT]
     if acts.empty:
         return Acted(decided, None)
     draft = Draft(site, facts, acts, job)
     drafted = kind.draft(draft)
-    decided = _held(decided, drafted.left, "changed_since")
+    decided = held_by(decided, drafted.left, "changed_since")
     acts = acts[~acts["project_id"].isin(drafted.left)]
     if acts.empty:
         return Acted(decided, None)
@@ -225,10 +221,16 @@ def act(site: Site, facts: Facts, decided: pd.DataFrame, job: str, run_id: str, 
     others = {
         int(unit.partition(" ")[2]): str(why) for unit, why in zip(conflicts["unit"], conflicts["detail"], strict=True)
     }
-    return Acted(_held(decided, others, "conflict"), outcome)
+    return Acted(held_by(decided, others, "conflict"), outcome)
 
 
-def _held(decided: pd.DataFrame, why: Mapping[int, str], rule: str) -> pd.DataFrame:
+def untold(decided: pd.DataFrame) -> pd.DataFrame:
+    """Return the decisions with all held back: their people could not be told on the day."""
+    why = dict.fromkeys(decided["project_id"].astype(int), MAIL_CLOSED)
+    return held_by(decided, why, "owners_mail_closed")
+
+
+def held_by(decided: pd.DataFrame, why: Mapping[int, str], rule: str) -> pd.DataFrame:
     """Return the decisions with these projects held back."""
     mine = decided["project_id"].isin(list(why)) & decided["outcome"].eq(ACT)
     said = decided["project_id"].map(dict(why)).astype("string")

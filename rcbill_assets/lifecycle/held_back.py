@@ -7,13 +7,14 @@ from datetime import datetime
 
 import pandas as pd
 
-from rcbill_assets.lifecycle.acting import KINDS, SEQUESTER_ORPHANS
+from rcbill_assets.lifecycle.acting import KINDS, SEQUESTER_ORPHANS, TOLD_ON_THE_DAY, untold
 from rcbill_assets.messages.notices import held_back_consequences_message
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.facts import Facts
 from rcbill_assets.rules.orphaned import orphans_now
 from rcbill_assets.schemas.consequences import HELD_BACK, HELD_BACK_LIST
 from rcbill_assets.schemas.intake import conform, together
+from rcbill_assets.statuses import APPLY
 
 
 def held_back_now(facts: Facts) -> pd.DataFrame:
@@ -21,6 +22,9 @@ def held_back_now(facts: Facts) -> pd.DataFrame:
     parts = []
     for job, kind in KINDS.items():
         decided = kind.decide(facts, 0)
+        doors = facts.policy.doors
+        if job in TOLD_ON_THE_DAY and doors.redcap_writes == APPLY and doors.owners_mail != "send":
+            decided = untold(decided)
         held = decided[decided["outcome"] == HELD_BACK]
         parts.append(conform(held.assign(consequence=job.partition("_")[0]), HELD_BACK_LIST))
         if job == SEQUESTER_ORPHANS:

@@ -74,6 +74,12 @@ def unreadable(rows: pd.DataFrame) -> Rule:
     return held(rows["unreadable"], "unreadable", "A value of its rows in REDCap cannot be read; see the rejects.")
 
 
+def without_log(rows: pd.DataFrame) -> Rule:
+    """Return the rule for a project whose log is not known: it is counted in it, and a deletion is written there."""
+    why = "Its row in redcap_projects names no log table of REDCap's: mend that there."
+    return held(~rows["has_log"], "no_log_table", why)
+
+
 def nobody_reachable(facts: Facts, rows: pd.DataFrame) -> pd.Series:
     """Return which projects nobody can be reached for: neither the owner nor anybody with rights."""
     whom = whom_to_tell(facts, rows.drop_duplicates("project_id"))

@@ -17,6 +17,7 @@ from rcbill_assets.rules.consequence import (
     protection,
     unpaid_items,
     unreadable,
+    without_log,
 )
 from rcbill_assets.rules.facts import Facts, projects_now
 from rcbill_assets.rules.notices import noticed_at
@@ -67,6 +68,7 @@ def deletions(facts: Facts) -> pd.DataFrame:
     days = policy.days_from_will_be_deleted
     rules = [
         unreadable(rows),
+        without_log(rows),
         *protection(rows),
         held(
             ~rows["known"] & ~decided, "unknown_reason",

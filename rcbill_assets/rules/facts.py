@@ -24,6 +24,7 @@ UNPAID = "unpaid_after_90_days"
 # As long as REDCap's tables take to be read: what was written meanwhile may not be among them yet.
 SETTLING = timedelta(minutes=2)
 KNOWN_REASONS = (UNPAID, *ORPHAN_REASONS)
+_LOG_TABLE = r"redcap_log_event(?:[2-9]|[1-9][0-9])?"
 # What a sequestration writes into completed_by: "{job} says, '{reason}'. Previously sequestered {n} times".
 _REASON = r"says, '([^']+)'"
 
@@ -117,6 +118,7 @@ def projects_now(facts: Facts) -> pd.DataFrame:
             "first_name": rows["first_name"],
             "last_name": rows["last_name"],
             "billable": rows["billable"],
+            "has_log": rows["log_event_table"].str.fullmatch(_LOG_TABLE).fillna(False).astype(bool),
             "has_owner_record": rows["project_id"].isin(facts.owners["project_id"]),
             "deleted": rows["date_deleted"].notna(),
             "completed_time": rows["completed_time"],

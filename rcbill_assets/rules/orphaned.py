@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pandas as pd
 
-from rcbill_assets.rules.consequence import decisions, held, nobody_reachable, protection, unreadable
+from rcbill_assets.rules.consequence import decisions, held, nobody_reachable, protection, unreadable, without_log
 from rcbill_assets.rules.exemptions import in_force
 from rcbill_assets.rules.facts import Facts, brought_back, last_done, looked_up, projects_now
 from rcbill_assets.rules.notices import first_tried_at, noticed_at
@@ -70,6 +70,7 @@ def orphaned_projects(facts: Facts, found: Orphans) -> pd.DataFrame:
     named = rows["reason"].eq(NAMED) | rows["named_by"].notna()
     rules = [
         unreadable(rows),
+        without_log(rows),
         *protection(rows),
         held(
             _restored(facts, rows) & ~named, "brought_back",

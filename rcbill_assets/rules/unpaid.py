@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from rcbill_assets.rules.consequence import decisions, held, money_gates, notice_gates, unpaid_items, unreadable
+from rcbill_assets.rules.consequence import (
+    decisions,
+    held,
+    money_gates,
+    notice_gates,
+    unpaid_items,
+    unreadable,
+    without_log,
+)
 from rcbill_assets.rules.facts import UNPAID, Facts, projects_now
 from rcbill_assets.rules.notices import noticed_at
 from rcbill_assets.statuses import OVERDUE
@@ -29,6 +37,6 @@ def unpaid_projects(facts: Facts) -> pd.DataFrame:
         "no_owner_record",
         "It has no ownership record, which would say that it is sequestered.",
     )
-    rules = [unreadable(rows), *money_gates(facts, rows), no_record, *gates]
+    rules = [unreadable(rows), without_log(rows), *money_gates(facts, rows), no_record, *gates]
     why = f"It was not paid {policy.unpaid_after_days} days after it was sent, and its people were told."
     return decisions(rows, rules, why=why)

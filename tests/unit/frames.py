@@ -31,6 +31,7 @@ _USUAL: dict[str, Row] = {
         "project_id": 1,
         "app_title": "A study",
         "creation_time": "2020-10-15 10:00:00",
+        "log_event_table": "redcap_log_event2",
         "project_pi_email": "pi@example.org",
         "project_pi_firstname": "Pia",
         "project_pi_lastname": "Xu",

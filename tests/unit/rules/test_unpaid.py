@@ -254,3 +254,9 @@ class TestTheAgeOfAnItem:
         known = facts(items=[item(100)])
         assert unpaid_items(known, days=101).empty
         assert len(unpaid_items(known, days=101, at=AS_OF + timedelta(days=1, seconds=1))) == 1
+
+
+@pytest.mark.parametrize("table", [None, "redcap_log_event1", "redcap_log_event2; DROP TABLE x", "other"])
+def test_a_project_whose_log_is_not_known_is_listed_for_a_person(table: str | None) -> None:
+    assert decided(project={"log_event_table": table}) == "no_log_table"
+    assert decided(project={"log_event_table": "redcap_log_event"}) == "due"
