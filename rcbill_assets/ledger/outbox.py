@@ -136,11 +136,11 @@ class Outbox:
     def expire(self, templates: Sequence[str], before: datetime, *, now: datetime) -> int:
         """Give up messages of these templates that nobody has, recorded before a time; return how many."""
         o = t.outbox
-        given_up = (
-            o.update()
-            .where(o.c.template.in_(templates), o.c.recorded_at < before, o.c.status.in_((RECORDED, SENDING)))
-            .values(status=FAILED, status_at=now, detail=EXPIRED)
-        )
+        old = (o.c.template.in_(templates), o.c.recorded_at < before, o.c.status.in_((RECORDED, SENDING)))
+        # Almost always there is none, and nothing is written.
+        if not self.ledger.read(lambda connection: connection.scalar(sa.select(o.c.id).where(*old).limit(1))):
+            return 0
+        given_up = o.update().where(*old).values(status=FAILED, status_at=now, detail=EXPIRED)
         return int(self.ledger.write(lambda connection: connection.execute(given_up).rowcount))
 
     def load(self, outbox_id: int) -> Recorded:
