@@ -124,7 +124,10 @@ class _Along:
         items = {item["line_item_id"] for one in facts for item in one["tell"] if item["line_item_id"] is not None}
         lock_items(connection, items)
         months = max((one["months_previous"] for one in facts), default=0)
-        decided = KINDS[self.job].decide(read_again(self.site, self._facts()), months)
+        known = read_again(self.site, self._facts())
+        # A plan of the 31st that is written on the 1st speaks of the same month's anniversaries.
+        months += _months_since(rows["as_of"], known)
+        decided = KINDS[self.job].decide(known, months)
         acts = set(decided.loc[decided["outcome"] == ACT, "project_id"].astype(int))
         why = dict(zip(decided["project_id"].astype(int), decided["why"], strict=True))
         return {
@@ -181,6 +184,14 @@ class _Along:
         old = rows[~ours]
         back = old[["project_id"]].assign(reason=None, sequestered_at=old["as_of"], noticed_at=old["as_of"])
         record_restorations(connection, back, run_id=self.by.run_id)
+
+
+def _months_since(planned: pd.Series, facts: Facts) -> int:
+    """Return how many calendar months, by the site's clock, have begun since a set was decided."""
+    if planned.empty:
+        return 0
+    then, now = planned.iloc[0].to_pydatetime().astimezone(facts.zone), facts.as_of.astimezone(facts.zone)
+    return max(0, int((now.year - then.year) * 12 + now.month - then.month))
 
 
 def _template(kind: Kind, reason: Any) -> str:

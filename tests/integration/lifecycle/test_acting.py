@@ -426,6 +426,29 @@ class TestPlansThatWait:
         assert due.standing(101) == (None, None, None, None)
 
 
+class TestPlansOverTheEndOfAMonth:
+    def test_speak_of_the_anniversaries_of_their_month(self, small: SmallSite) -> None:
+        small.redcap(
+            "UPDATE redcap_projects SET creation_time = '2020-03-09 10:00:00', "
+            "last_logged_event = '2023-01-01 10:00:00' WHERE project_id = 101"
+        )
+        small.redcap("DELETE FROM redcap_user_rights WHERE project_id = 101")
+        small.choices = {**OPEN, "doors": {**OPEN["doors"], "redcap_writes": "plan"}}
+        last = datetime(2025, 3, 31, 13, 0, tzinfo=UTC)
+        small.redcap("DELETE FROM redcap_record_counts WHERE project_id = 101")
+        small.redcap(
+            "INSERT INTO redcap_record_counts (project_id, record_count, time_of_count) "
+            "VALUES (101, 0, '2024-01-01 00:00:00')"
+        )
+        planned = small.act(SEQUESTER_ORPHANS, last).outcome
+        assert planned is not None
+        small.choices = OPEN
+        small.clock.at = last + timedelta(days=1)
+        outcome = apply_recorded(small.site, planned.set_id or 0, BY)
+        assert outcome.conflicts.empty
+        assert small.standing(101)[3] == 1
+
+
 class TestAnotherJobInBetween:
     def test_it_finds_out_first_what_a_killed_run_has_done(
         self, due: SmallSite, monkeypatch: pytest.MonkeyPatch
