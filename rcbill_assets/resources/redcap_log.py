@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from rcbill_assets.ledger.engine import explained
 from rcbill_assets.resources.catalogue import columns_of, indexes_of
+from rcbill_assets.schemas.redcap import LOG_TABLE
 
 WHAT = "the REDCap database"
 EVENT = "MANAGE"
@@ -25,7 +26,7 @@ PAGE = "ProjectGeneral/change_project_status.php"
 MOVED_BACK = "Project moved from Completed status back to"
 # Up to 200 ids MariaDB asks the index how many rows each has; beyond, it guesses.
 BATCH = 200
-_NAME = re.compile(r"redcap_log_event(?:[2-9]|[1-9][0-9])?")
+_NAME = re.compile(LOG_TABLE)
 _LOOKED_UP_BY = ["event", "project_id"]
 
 

@@ -17,6 +17,7 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.rules.exemptions import exempt, in_force
 from rcbill_assets.schemas.billing import HELD_BACK
 from rcbill_assets.schemas.orphans import REASONS as ORPHAN_REASONS
+from rcbill_assets.schemas.redcap import LOG_TABLE
 from rcbill_assets.statuses import RELEASED, SEQUESTERED
 from rcbill_assets.text import comparable
 
@@ -24,7 +25,6 @@ UNPAID = "unpaid_after_90_days"
 # As long as REDCap's tables take to be read: what was written meanwhile may not be among them yet.
 SETTLING = timedelta(minutes=2)
 KNOWN_REASONS = (UNPAID, *ORPHAN_REASONS)
-_LOG_TABLE = r"redcap_log_event(?:[2-9]|[1-9][0-9])?"
 # What a sequestration writes into completed_by: "{job} says, '{reason}'. Previously sequestered {n} times".
 _REASON = r"says, '([^']+)'"
 
@@ -118,7 +118,7 @@ def projects_now(facts: Facts) -> pd.DataFrame:
             "first_name": rows["first_name"],
             "last_name": rows["last_name"],
             "billable": rows["billable"],
-            "has_log": rows["log_event_table"].str.fullmatch(_LOG_TABLE).fillna(False).astype(bool),
+            "has_log": rows["log_event_table"].str.fullmatch(LOG_TABLE).fillna(False).astype(bool),
             "has_owner_record": rows["project_id"].isin(facts.owners["project_id"]),
             "deleted": rows["date_deleted"].notna(),
             "completed_time": rows["completed_time"],

@@ -10,6 +10,9 @@ import pandera.pandas as pa
 
 from rcbill_assets.schemas.columns import flag, instant, text, whole
 
+# What REDCap's log tables are called; the name comes from data, and is part of statements.
+LOG_TABLE = r"redcap_log_event(?:[2-9]|[1-9][0-9])?"
+
 
 @dataclass(frozen=True)
 class Source:

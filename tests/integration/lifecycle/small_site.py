@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import sqlalchemy as sa
 
+from rcbill_assets.changes.store import By
 from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.store import Ledger
@@ -28,6 +29,13 @@ PROJECTS = (101, 102, 103, 104, 105, 106)
 NOW = datetime(2025, 3, 4, 13, 4, tzinfo=UTC)
 SENT = NOW - timedelta(days=110)
 TITLE = "\u00c9tude \U0001f9ec $1 {{ 7*7 }} <b>'; DROP TABLE x; --"
+CLOSED = (
+    "2025-03-04 08:04:00",
+    "sequester_unpaid_projects says, 'unpaid_after_90_days'. Previously sequestered 0 times",
+)
+TOLD_AT = NOW - timedelta(days=20)
+DELETE_AT = datetime(2025, 12, 28, 19, 3, tzinfo=UTC)
+BY = By("a person", NOW, "ada", "I looked")
 OPEN: dict[str, Any] = {
     "doors": {"handoff": "send", "owners_mail": "send", "redcap_writes": "apply"},
     "consequences": {"eml_counts": True},
@@ -201,3 +209,8 @@ def _invoice(connection: sa.Connection, projects: tuple[int, ...], sent_at: date
                     "invoice_number": "INV-7" if status == "invoiced" else None,
                 },
             )  # fmt: skip
+
+
+def rules(acted: Acted) -> dict[int, str]:
+    """Which rule decided on each project in the end."""
+    return dict(zip(acted.decided["project_id"].astype(int), acted.decided["rule"], strict=True))
