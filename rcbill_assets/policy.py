@@ -64,6 +64,8 @@ class Doors(_Frozen):
     redcap_writes: Literal["plan", "apply"] = "plan"
     handoff: Literal["preview", "send"] = "preview"
     owners_mail: Literal["preview", "send"] = "preview"
+    # Rates of support requests, written back into the project they live in by REDCap's API.
+    request_rates: Literal["plan", "apply"] = "plan"
 
 
 class ImprobableMonth(_Frozen):
@@ -126,9 +128,28 @@ class ServicePolicy(_Frozen):
     late_billable: Literal["next anniversary", "bill"] = "next anniversary"
 
 
+FieldName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class RecordsApi(_Frozen):
+    """How the records of a REDCap project are asked for by its API; the token comes from the environment."""
+
+    # REDCap's own address, by default the site's.
+    url: Annotated[str, AfterValidator(_base_url)] | None = None
+    # Records that one request asks for, or writes.
+    batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
+    requests_per_minute: Annotated[int, Field(ge=1, le=6_000)] = 300
+    timeout_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    # A request that fails for now is tried so often in all, each time after a longer pause.
+    attempts: Annotated[int, Field(ge=1, le=10)] = 5
+
+
 class SupportPolicy(_Frozen):
     """How support requests are read and billed (DOMAIN.md section 6)."""
 
+    # A records export that somebody puts into place, or REDCap's API.
+    source: Literal["csv", "api"] = "csv"
+    api: RecordsApi = RecordsApi()
     # Of the response that crosses the free hour all is free, or only what is left of the hour.
     free_hour: Literal["whole response", "exact"] = "whole response"
     # Hours of a month that was billed before are billed late for so many months, then only reported.
@@ -136,8 +157,8 @@ class SupportPolicy(_Frozen):
     # Requests of no project that are marked always_bill are billed, without a free hour.
     bill_without_project: bool = False
     # The repeating instrument of responses, and fields that are called otherwise at a site: the peer's name -> its own.
-    instrument: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = INSTRUMENT
-    fields: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]] = Field(default_factory=dict)
+    instrument: FieldName = INSTRUMENT
+    fields: dict[str, FieldName] = Field(default_factory=dict)
 
     @field_validator("fields")
     @classmethod
@@ -146,6 +167,18 @@ class SupportPolicy(_Frozen):
         if unknown:
             raise ValueError(f"{', '.join(unknown)} is no field that is read; those are {', '.join(LINE_COLUMNS)}")
         return fields
+
+
+class AccountPolicy(_Frozen):
+    """How table-based accounts are billed (DOMAIN.md section 12)."""
+
+    # Of the records in which accounts are requested.
+    source: Literal["csv", "api"] = "csv"
+    api: RecordsApi = RecordsApi()
+    # An account is billed for so many months at a time, in step with its expiration.
+    period_months: Months = 6
+    # Fields that are called otherwise at a site: ours -> its own.
+    fields: dict[str, FieldName] = Field(default_factory=dict)
 
 
 class Mail(_Frozen):
@@ -185,6 +218,7 @@ class Policy(_Frozen):
     consequences: Consequences = Consequences()
     fiscal_file: FiscalFormat = FiscalFormat()
     support: SupportPolicy = SupportPolicy()
+    accounts: AccountPolicy = AccountPolicy()
     services: dict[str, ServicePolicy] = Field(default_factory=lambda: {"1": ServicePolicy()})
 
     @classmethod

@@ -22,7 +22,8 @@ from rcbill_assets.services.registry import REGISTRY
 
 CONFIG_VARIABLE = "RCBILL_CONFIG"
 DEFAULT_CONFIG = "rcbill.toml"
-PLACES = ("home", "redcap_url", "redcap_write_url", "billing_url", "templates", "fiscal_inbox")
+PLACES = ("home", "redcap_url", "redcap_write_url", "billing_url", "templates", "fiscal_inbox", "support_requests",
+          "account_requests")  # fmt: skip
 
 # Secret -> the variable that holds it.
 REDCAP_PASSWORD = "RCBILL_REDCAP_PASSWORD"  # noqa: S105 - a variable's name
@@ -30,6 +31,8 @@ REDCAP_WRITE_PASSWORD = "RCBILL_REDCAP_WRITE_PASSWORD"  # noqa: S105 - a variabl
 BILLING_PASSWORD = "RCBILL_BILLING_PASSWORD"  # noqa: S105 - a variable's name
 PEER_PASSWORD = "RCBILL_PEER_PASSWORD"  # noqa: S105 - a variable's name
 SMTP_PASSWORD = "RCBILL_SMTP_PASSWORD"  # noqa: S105 - a variable's name
+SUPPORT_TOKEN = "RCBILL_SUPPORT_TOKEN"  # noqa: S105 - a variable's name
+ACCOUNTS_TOKEN = "RCBILL_ACCOUNTS_TOKEN"  # noqa: S105 - a variable's name
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,22 @@ class Settings:
     source: Path | None = None
     # A folder, or any URL that fsspec knows; fiscal-inbox in home when none is given.
     fiscal_inbox_url: str | None = field(repr=False, default=None)
+    # Records exports as CSV, where they are not asked for by the API; in home when nothing is said.
+    support_requests_file: Path | None = None
+    account_requests_file: Path | None = None
+    # Tokens of REDCap's API, each of one project.
+    support_token: str | None = field(repr=False, default=None)
+    accounts_token: str | None = field(repr=False, default=None)
+
+    @property
+    def support_requests(self) -> Path:
+        """Where the records export of the support requests is put."""
+        return self.support_requests_file or self.home / "service-requests.csv"
+
+    @property
+    def account_requests(self) -> Path:
+        """Where the records export of the account requests is put."""
+        return self.account_requests_file or self.home / "account-requests.csv"
 
     @property
     def fiscal_inbox(self) -> str:
@@ -110,7 +129,15 @@ def _settings(content: dict[str, Any], home: Path, source: Path | None, environm
         templates=(base / places["templates"]).absolute() if "templates" in places else None,
         source=source,
         fiscal_inbox_url=_folder(places["fiscal_inbox"], base) if "fiscal_inbox" in places else None,
+        support_requests_file=_file(places, "support_requests", base),
+        account_requests_file=_file(places, "account_requests", base),
+        support_token=environment.get(SUPPORT_TOKEN) or None,
+        accounts_token=environment.get(ACCOUNTS_TOKEN) or None,
     )
+
+
+def _file(places: Mapping[str, str], name: str, base: Path) -> Path | None:
+    return (base / places[name]).absolute() if name in places else None
 
 
 def _folder(text: str, base: Path) -> str:

@@ -34,5 +34,11 @@ SEQUESTERED, RELEASED, DELETED = CONSEQUENCES = ("sequestered", "released", "del
 IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED, TOLD_SEQUESTERED, TOLD_RELEASED = NOTICES = (
     "impending_bill", "correct_ownership", "overdue", "will_be_deleted", "sequestered", "released",
 )  # fmt: skip
+# The same of table-based accounts (section 12).
+EXPIRED, REOPENED = ACCOUNT_CONSEQUENCES = ("expired", "reopened")
+ACCOUNT_OVERDUE, TOLD_EXPIRED = ACCOUNT_NOTICES = ("account_overdue", "account_expired")
 # Templates of mail that waits for the door of owners' mail.
-TO_OWNERS = NOTICES
+TO_OWNERS = (*NOTICES, *ACCOUNT_NOTICES)
+
+# Where a study id comes from that a person brings: to begin with, or as the fiscal team's word.
+PROVISIONAL, ASSIGNED = STUDY_ID_KINDS = ("provisional", "assigned")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from rcbill_assets.ledger import change_tables, consequence_tables, register_tables, tables
+from rcbill_assets.ledger import (
+    account_tables,
+    change_tables,
+    consequence_tables,
+    register_tables,
+    support_tables,
+    tables,
+)
 
 metadata = tables.metadata
 INSERT_ONLY = (
@@ -10,4 +17,6 @@ INSERT_ONLY = (
     *change_tables.INSERT_ONLY,
     *register_tables.INSERT_ONLY,
     *consequence_tables.INSERT_ONLY,
+    *support_tables.INSERT_ONLY,
+    *account_tables.INSERT_ONLY,
 )
