@@ -1,145 +1,38 @@
-"""A records export of the support requests as a CSV file, read without trusting it.
+"""The records of support requests: which fields are read of them, and what a site calls those; as a CSV file.
 
-What belongs here: from bytes to cells, and what refuses the whole file. What the cells mean is
-`rules/support_requests.py`'s.
+What belongs here: what is particular to support requests. From bytes to cells is `records_csv.py`'s, and what the cells
+mean `rules/support_requests.py`'s.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 
-import pandas as pd
-
-from rcbill_assets.errors import SourceError
 from rcbill_assets.policy import SupportPolicy
-from rcbill_assets.schemas.billing import REJECTS, REPORTED
-from rcbill_assets.schemas.intake import QUOTED, conform, empty, together
+from rcbill_assets.resources.records_csv import Export, Fields, read_records, records_of
 from rcbill_assets.schemas.support import EVENT, EXPORT, INSTRUMENT, LINE_COLUMNS
 
-NULL = r"\N"
-_OTHERWISE_ENCODED = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a workbook", b"\xd0\xcf": "a workbook"}
-_AGAIN = "export the records again, as CSV with raw values"
-_STANDS_FOR_BYTES = "\ufffd"
+TABLE = "service_requests"
 
 
-@dataclass(frozen=True)
-class Export:
-    """An export's rows (schema EXPORT, all of it text), and its cells that are no text (schema REJECTS)."""
-
-    rows: pd.DataFrame = field(repr=False)
-    rejects: pd.DataFrame = field(repr=False)
-
-
-def read_service_requests(path: Path, policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Export:
-    r"""Return the rows of a records export; `needed` are the columns (the peer's names) without which it is refused.
-
-    Blank and `\N` are missing. Bytes that are no UTF-8 are shown as such, and reported. SourceError refuses the whole
-    file: it cannot be read, a needed column is missing or there twice, a row has not as many cells as there are
-    headings (so a file that ends in the middle of a row bills nothing).
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read ({error.strerror}): check the name and who may read it.") from None
-    return rows_of(content, str(path), policy, needed=needed)
-
-
-def rows_of(content: bytes, where: str, policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Export:
-    """As `read_service_requests`, of a file's content; `where` names it in errors."""
-    for start, what in _OTHERWISE_ENCODED.items():
-        if content.startswith(start):
-            raise SourceError(f"{where} is {what}, not CSV in UTF-8: {_AGAIN}.")
-    try:
-        text, all_text = content.decode("utf-8-sig"), True
-    except UnicodeDecodeError:
-        text, all_text = content.decode("utf-8-sig", "replace"), False
-    headings = _headings(text, where)
-    named = _columns(headings, where, policy, needed)
-    try:
-        cells = pd.read_csv(
-            StringIO(text, newline=""),
-            header=0,
-            names=list(range(len(headings))),
-            usecols=sorted(named.values()),
-            dtype="string",
-            keep_default_na=False,
-            na_values=["", NULL],
-            low_memory=False,
-        )
-    except ValueError as error:  # pandas' own errors are ValueErrors
-        raise SourceError(f"{where} is no whole CSV ({str(error).strip()}): {_AGAIN}.") from None
-    none = pd.Series(pd.NA, index=cells.index, dtype="string")
-    rows = pd.DataFrame({name: cells[named[name]] if name in named else none for name in EXPORT.columns})
-    return Export(rows, empty(REJECTS) if all_text else _no_text(rows))
-
-
-def _headings(text: str, where: str) -> list[str]:
-    """Return the headings of a CSV in which every row has as many cells as there are; blank lines are no rows.
-
-    Pandas reads on over what is not whole, so this is looked at first; nothing is kept of it, which makes it cheap.
-    """
-    headings: list[str] = []
-    reader = csv.reader(StringIO(text, newline=""), strict=True)
-    number = 0
-    try:
-        for line in reader:
-            if not line:
-                continue
-            if not headings:
-                headings = line
-            elif len(line) != len(headings):
-                raise SourceError(
-                    f"{where} is no whole CSV (row {number} has {len(line)} cells, and there are {len(headings)} "
-                    f"headings): {_AGAIN}."
-                )
-            number += 1
-    except csv.Error as error:
-        raise SourceError(f"{where} is no whole CSV (line {reader.line_num}: {error}): {_AGAIN}.") from None
-    if not headings:
-        raise SourceError(f"{where} is empty, without headings: {_AGAIN}.")
-    return [heading.strip() for heading in headings]
-
-
-def _columns(headings: list[str], where: str, policy: SupportPolicy, needed: Sequence[str]) -> dict[str, int]:
-    """Return for each column of the schema that the file has, at which place."""
+def request_fields(policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Fields:
+    """Return what is read of support requests (schema EXPORT), by the names that the site gave its fields."""
     complete = f"{INSTRUMENT}_complete"
     names = {name: policy.fields.get(name, name) for name in EXPORT.columns if name != EVENT}
     names[complete] = policy.fields.get(complete, f"{policy.instrument}_complete")
     names[EVENT] = EVENT
-    missing = [names[name] for name in needed if names[name] not in headings]
-    if missing:
-        raise SourceError(
-            f"{where} has no column {', '.join(missing)}: export all fields with raw values, as somebody who may see "
-            "them, or name the fields that are called otherwise in [support] fields."
-        )
-    twice = sorted({heading for heading in headings if headings.count(heading) > 1} & set(names.values()))
-    if twice:
-        raise SourceError(f"{where} has the column {', '.join(twice)} more than once: {_AGAIN}.")
-    return {name: headings.index(heading) for name, heading in names.items() if heading in headings}
+    return Fields({name: names[name] for name in EXPORT.columns}, needed, TABLE, "[support] fields")
 
 
-def _no_text(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return a reject for each cell with bytes that are no UTF-8."""
-    found = []
-    response = " " + rows["redcap_repeat_instrument"] + "=" + rows["redcap_repeat_instance"]
-    keys = "record_id=" + rows["record_id"].fillna("NULL") + response.fillna("")
-    for name in rows.columns:
-        odd = rows[name].str.contains(_STANDS_FOR_BYTES, regex=False).fillna(False).astype(bool)
-        frame = pd.DataFrame(
-            {
-                "table": "service_requests",
-                "key": keys[odd],
-                "column": name,
-                "value": rows.loc[odd, name].str.slice(0, QUOTED),
-                "why": "is not text in UTF-8",
-                "effect": REPORTED,
-                "project_id": pd.NA,
-                "username": pd.NA,
-            }
-        )
-        found.append(conform(frame, REJECTS))
-    return together(found, REJECTS)
+def read_service_requests(path: Path, policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Export:
+    """Return the rows of a records export (schema EXPORT); `needed` are the columns without which it is refused.
+
+    SourceError as `records_csv.read_records`.
+    """
+    return read_records(path, request_fields(policy, needed=needed))
+
+
+def rows_of(content: bytes, where: str, policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Export:
+    """As `read_service_requests`, of a file's content; `where` names it in errors."""
+    return records_of(content, where, request_fields(policy, needed=needed))

@@ -24,6 +24,7 @@ from rcbill_assets.resources.mailer import EmlFolder, Mailer, SmtpServer
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.resources.redcap_mirror import RedcapMirror
 from rcbill_assets.resources.storage import Storage
+from rcbill_assets.resources.support_requests import SupportRequests
 from rcbill_assets.settings import Settings
 from rcbill_assets.statuses import CORRECT_OWNERSHIP, IMPENDING_BILL, OVERDUE, WILL_BE_DELETED
 
@@ -91,6 +92,11 @@ class Site:
     def mirror(self) -> RedcapMirror:
         """The copy of the line items inside REDCap, where the site has one."""
         return RedcapMirror(self.settings.redcap_write_url or self.settings.redcap_url)
+
+    @cached_property
+    def support_requests(self) -> SupportRequests:
+        """Support requests, as the site says where they are."""
+        return SupportRequests(self.settings)
 
     @cached_property
     def storage(self) -> Storage:

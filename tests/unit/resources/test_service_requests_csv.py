@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.policy import SupportPolicy
-from rcbill_assets.resources.service_requests_csv import Export, read_service_requests, rows_of
+from rcbill_assets.resources.records_csv import Export
+from rcbill_assets.resources.service_requests_csv import read_service_requests, rows_of
 from rcbill_assets.schemas.billing import REJECTS
 from rcbill_assets.schemas.support import EXPORT, FREE_HOUR_COLUMNS, LINE_COLUMNS
 
