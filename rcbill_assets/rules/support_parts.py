@@ -15,7 +15,7 @@ from rcbill_assets.calendar import BillingMonth, months_before
 from rcbill_assets.rules.support_free_hour import is_billed
 from rcbill_assets.schemas.billing import HELD, NOT_OWED, OWED
 from rcbill_assets.schemas.intake import conform
-from rcbill_assets.schemas.support import FREE, RATED, RESPONSE_KEY, SUPPORT_PARTS
+from rcbill_assets.schemas.support import FREE, RATED, RESPONSE_KEY, SUPPORT_DECISIONS, SUPPORT_PARTS
 
 ZERO = Decimal(0)
 # Parts of one request, month, kind and rate are one line.
@@ -47,14 +47,18 @@ def support_parts(
     months: Months,
     *,
     bill_without_project: bool = False,
+    exempt: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Return one row per response and part with what becomes of it (schema SUPPORT_PARTS).
 
     `responses`: schema RESPONSES; `billed`: schema BILLED_RESPONSES, none of which is billed again; `free`: the hours
     that the free hour makes free, by the index of the responses (all missing: the rates as recorded). A response with
-    the rate 0 is free as a whole. A complete response of unknown hours holds back its line.
+    the rate 0 is free as a whole. A complete response of unknown hours holds back its line. `exempt`: the responses
+    that fall under another contract, by the same index.
     """
-    responses = responses.assign(free=free, billed=is_billed(responses, billed))
+    responses = responses.assign(
+        free=free, billed=is_billed(responses, billed), exempt=False if exempt is None else exempt
+    )
     marked = (responses["rate"] == ZERO).fillna(False).astype(bool)
     is_free = marked | responses["free"].notna()
     rest = pd.Series(
@@ -124,6 +128,7 @@ def _rules(
         }
     hours = rows["hours"]
     return rules | {
+        "exempt": (rows["exempt"], NOT_OWED, "It was worked on under another contract: it is exempt."),
         "unknown_hours": (hours.isna(), HELD, "Its hours are unknown."),
         "no_hours": (hours == ZERO, NOT_OWED, "It took no time."),
     }
@@ -142,15 +147,47 @@ def _first_rule(rows: pd.DataFrame, rules: Mapping[str, tuple[pd.Series, str, pd
 
 
 def _with_the_line(parts: pd.DataFrame) -> pd.DataFrame:
-    """Return the parts with what is owed held back where its line has a part of unknown hours."""
+    """Return the parts with what is owed held back where its line has a part of unknown hours.
+
+    A response waits as a whole: what is billed of it once is all that is ever billed of it.
+    """
     unknown = parts[parts["rule"] == "unknown_hours"]
     if unknown.empty:
         return parts
     held = pd.MultiIndex.from_frame(unknown[LINE_KEY])
     with_it = parts["outcome"].eq(OWED) & pd.MultiIndex.from_frame(parts[LINE_KEY]).isin(held)
+    responses = pd.MultiIndex.from_frame(parts[RESPONSE_KEY])
+    with_it |= parts["outcome"].eq(OWED) & responses.isin(responses[with_it.to_numpy(dtype=bool)])
     return parts.assign(
         outcome=parts["outcome"].mask(with_it, HELD),
         rule=parts["rule"].mask(with_it, "line_held_back"),
         why=parts["why"].mask(with_it, "Another response of its line has unknown hours."),
         late=parts["late"].mask(with_it, 0),
     )
+
+
+def decisions_of(parts: pd.DataFrame) -> pd.DataFrame:
+    """Return the decisions, one row per response, from its parts (schema SUPPORT_DECISIONS).
+
+    Both parts of a response are decided alike.
+    """
+    once = parts.drop_duplicates(RESPONSE_KEY).set_index(RESPONSE_KEY)
+    hours = {
+        name: parts[parts["part"].eq(part).fillna(False)].set_index(RESPONSE_KEY)["hours"].reindex(once.index)
+        for name, part in (("free_hours", FREE), ("rated_hours", RATED))
+    }
+    rows = once.assign(**hours).reset_index()
+    event = (" @" + rows["event"]).mask(rows["event"].eq(""), "")
+    identifier = rows["record_id"] + " #" + rows["instance"].astype("string") + event
+    return conform(rows.assign(identifier=identifier, rate=rows["recorded_rate"]), SUPPORT_DECISIONS)
+
+
+def parts_of(decisions: pd.DataFrame) -> pd.DataFrame:
+    """Return the parts (schema SUPPORT_PARTS) of the responses that are owed by their decisions."""
+    owed = decisions[decisions["outcome"] == OWED]
+    zero = pd.Series(ZERO, index=owed.index, dtype=object)
+    both = []
+    for part, hours, rate in ((FREE, "free_hours", zero), (RATED, "rated_hours", owed["rate"])):
+        rows = owed.assign(part=part, hours=owed[hours], recorded_rate=owed["rate"], rate=rate)
+        both.append(conform(rows[rows["hours"].notna()], SUPPORT_PARTS))
+    return pd.concat(both).sort_index(kind="stable").reset_index(drop=True)

@@ -2,7 +2,7 @@
 Pure.
 
 What belongs here: what a row is, and what its cells mean (DOMAIN.md section 6). Which cells a file has is the reader's
-(`resources/service_requests_csv.py`).
+(`resources/records_csv.py`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from rcbill_assets.text import blank_to_missing, first_present
 TABLE = "service_requests"
 COMPLETE = "2"
 MEETING = "Meeting"
+# REDCap's own record ids are no longer; keys of the ledger are made of them.
+LONGEST_ID = 100
 # Nobody charges as much for an hour: the ledger has no room for it either.
 HIGHEST_RATE = Decimal(100_000)
 
@@ -81,9 +83,12 @@ def _only_whole_keys(rows: pd.DataFrame, rejects: list[pd.DataFrame], instrument
     unreadable = is_response & ~instance.str.fullmatch(r"[1-9]\d{0,8}(?:\.0+)?").fillna(False).astype(bool)
     # An event that repeats as a whole has an instance and no instrument: it is no request of its own.
     nameless = ~named & instance.notna()
-    lost = rows["record_id"].isna()
-    why = "is missing: the row is of no request"
-    rejects.append(_rejects(rows[lost], "record_id", why))
+    nobody = rows["record_id"].isna()
+    too_long = rows["record_id"].str.len().gt(LONGEST_ID) | rows[EVENT].str.len().gt(LONGEST_ID)
+    too_long = too_long.fillna(False).astype(bool)
+    lost = nobody | too_long
+    rejects.append(_rejects(rows[nobody], "record_id", "is missing: the row is of no request"))
+    rejects.append(_rejects(rows[too_long], "record_id", f"or its event is longer than {LONGEST_ID} characters"))
     rejects.append(_rejects(rows[~lost & unreadable], "redcap_repeat_instance", "is no number of a response"))
     rejects.append(_rejects(rows[~lost & nameless], "redcap_repeat_instrument", "is missing on a row with an instance"))
     kept = rows[~lost & ~nameless & ~unreadable & (is_response | ~named)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from rcbill_assets.schemas.billing import OUTCOMES
+from rcbill_assets.schemas.billing import DECISION_COLUMNS, OUTCOMES
 from rcbill_assets.schemas.columns import decimal, flag, text, whole
 
 FREE, RATED = PARTS_OF_A_RESPONSE = ("free", "rated")
@@ -129,6 +129,22 @@ SUPPORT_PARTS = pa.DataFrameSchema(
         "text": text("What was done"),
     },
     name="support_parts",
+)
+
+# What a month decides of each response (services/support.py).
+SUPPORT_DECISIONS = pa.DataFrameSchema(
+    {
+        **DECISION_COLUMNS,
+        **_RESPONSE,
+        "project_id": whole("The project helped", nullable=True),
+        "service_month": text("Month in which it was worked on, 2026-10"),
+        "late": flag("1 when it is billed after that month", nullable=False),
+        "rate": decimal("Rate of an hour as recorded; 0 is free", unit="currency per hour", nullable=True),
+        "free_hours": decimal("Hours of it that are free", unit="hours", nullable=True),
+        "rated_hours": decimal("Hours of it that are charged", unit="hours", nullable=True),
+        "text": text("What was done"),
+    },
+    name="support_decisions",
 )
 
 SUPPORT_LINES = pa.DataFrameSchema(

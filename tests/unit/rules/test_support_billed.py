@@ -31,13 +31,14 @@ def changes(*rows: Any, already: pd.DataFrame) -> list[tuple[str, str | None, st
 
 
 def test_each_part_is_kept_with_its_minutes_and_its_line() -> None:
-    found = read(request(), response(time2="75", time_more="1.5"), response(instance=2, time2="75"))
+    found = read(request(), response(time2="75", time_more="1.5"))
     parts = parts_of(found, mode="exact")
     lines = with_billing_ids(support_lines(parts, found.requests), NO_KEYS, OCTOBER)
     kept = frozen(parts, lines, OCTOBER)
     BILLED_RESPONSES.validate(kept)
     assert kept[["part", "minutes", "recorded_rate", "billing_id"]].to_numpy().tolist() == [
         ["free", Decimal(60), Decimal(130), "2-6-PB"],
+        ["rated", Decimal(30), Decimal(130), "2-6"],
     ]
     assert set(kept["billing_month"]) == {"2026-10"}
 

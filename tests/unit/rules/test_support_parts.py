@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from rcbill_assets.calendar import BillingMonth
-from rcbill_assets.rules.support_parts import Months
+from rcbill_assets.rules.support_parts import Months, decisions_of, support_parts
+from rcbill_assets.rules.support_parts import parts_of as parts_again
+from rcbill_assets.schemas.support import SUPPORT_DECISIONS
 from tests.unit.rules.support_frames import OCTOBER, billed, parts_of, read, request, response
 
 
@@ -65,6 +67,12 @@ class TestOfWhichProject:
 
 
 class TestALineThatIsHeldBack:
+    def test_takes_both_parts_of_a_response_with_it_since_what_is_billed_once_is_never_billed_again(self) -> None:
+        rows = [request(), response(time2="75", time_more="1.5"), response(instance=2, time2="75")]
+        assert decided(*rows, mode="exact") == [
+            (1, "held back", "line_held_back"), (1, "held back", "line_held_back"), (2, "held back", "unknown_hours"),
+        ]  # fmt: skip
+
     def test_a_response_of_unknown_hours_holds_back_what_is_on_its_line(self) -> None:
         rows = [
             request(),
@@ -147,3 +155,35 @@ def test_missing_values_do_not_trip_it() -> None:
     found = read(request(), response(billable_rate=None, time2=None, end_date=None, response=None))
     parts = parts_of(found, mode="exact")
     assert pd.isna(parts["part"].iloc[0])
+
+
+def test_work_under_another_contract_is_not_owed_but_what_cannot_be_read_is_told_first() -> None:
+    found = read(request(), response(), response(instance=2, billable_rate="x"))
+    none = pd.Series(None, index=found.responses.index, dtype=object)
+    parts = support_parts(
+        found.responses, billed(), none, Months(OCTOBER), exempt=pd.Series(True, index=found.responses.index)
+    )
+    assert parts["rule"].tolist() == ["exempt", "unreadable"]
+
+
+class TestDecisions:
+    """A response is decided as a whole, and its parts can be told from its decision."""
+
+    ROWS = (
+        request(), response(time2="75", time_more="1.5"), response(instance=2, billable_rate="0"),
+        response(instance=3, billable_rate=None), response(instance=4, time2="75", end_date="2026-08-01"),
+        request("7"), response("7", redcap_event_name="visit_arm_1", time2="15"),
+    )  # fmt: skip
+
+    @pytest.mark.parametrize("mode", [None, "whole", "exact"])
+    def test_are_one_for_each_response(self, mode: str | None) -> None:
+        parts = parts_of(read(*self.ROWS), mode=mode)
+        decisions = SUPPORT_DECISIONS.validate(decisions_of(parts))
+        assert decisions["identifier"].tolist() == ["6 #1", "6 #2", "6 #3", "6 #4", "7 #1 @visit_arm_1"]
+
+    @pytest.mark.parametrize("mode", [None, "whole", "exact"])
+    def test_give_back_the_parts_that_are_owed(self, mode: str | None) -> None:
+        parts = parts_of(read(*self.ROWS), mode=mode)
+        owed = parts[parts["outcome"] == "owed"].reset_index(drop=True)
+        again = parts_again(decisions_of(parts))
+        pd.testing.assert_frame_equal(again, owed)
