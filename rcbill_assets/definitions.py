@@ -18,6 +18,7 @@ from rcbill_assets.assets import (
     receivables,
     redcap,
     registers,
+    support,
 )
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
@@ -39,6 +40,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     return Definitions(
         assets=[
             *redcap.ASSETS,
+            *support.ASSETS,
             *people.ASSETS,
             projects.target_asset(months),
             billing.inputs_asset(months),
