@@ -34,27 +34,7 @@ class Consequences:
 
     def project_items(self) -> pd.DataFrame:
         """Return the line items of projects that are not drafts, as they are now (schema PROJECT_ITEMS)."""
-        state = line_item_state().subquery("state")
-        instances = tables.service_instances
-
-        def open_hold(kind: str) -> sa.ColumnElement[int]:
-            h, ends = tables.holds.c, tables.hold_ends.c
-            ended = sa.select(ends.hold_id).where(ends.hold_id == h.id).exists()
-            found = sa.select(h.id).where(h.line_item_id == state.c.id, h.kind == kind, ~ended).exists()
-            return sa.case((found, 1), else_=0)
-
-        columns: dict[str, Any] = {
-            "project_id": instances.c.identifier,
-            "disputed": open_hold("dispute"),
-            "on_hold": open_hold("hold"),
-            "to_decide": sa.case((state.c.to_decide == sa.true(), 1), else_=0),
-        }
-        query = (
-            sa.select(*((columns[n].label(n) if n in columns else state.c[n]) for n in PROJECT_ITEMS.columns))
-            .join(instances, instances.c.service_instance_id == state.c.service_instance_id)
-            .where(state.c.service_code == ANNUAL_PROJECT.code, state.c.status != "draft")
-            .order_by(state.c.id)
-        )
+        query = billed_items(ANNUAL_PROJECT.code, "project_id", list(PROJECT_ITEMS.columns))
 
         def work(connection: Connection) -> pd.DataFrame:
             rows = connection.execute(query).all()
@@ -84,15 +64,8 @@ class Consequences:
 
     def done(self) -> pd.DataFrame:
         """Return what was done to projects, oldest first (schema DONE): consequences whose changes were written."""
-        c, r, s = t.consequences.c, ct.change_set_rows.c, ct.change_set_results.c
-        # Found once for all sets: asked for each of a set's units, it would be read as often as it has units.
-        written = (
-            sa.select(r.change_set_id, r.unit, sa.func.min(s.at).label("at"))
-            .join(ct.change_set_results, sa.and_(s.change_set_id == r.change_set_id, s.number == r.number))
-            .where(r.action != EXPECT, s.result == APPLIED, r.change_set_id.in_(sa.select(c.change_set_id)))
-            .group_by(r.change_set_id, r.unit)
-            .subquery()
-        )
+        c = t.consequences.c
+        written = written_of(t.consequences)
         w = written.c
         query = (
             sa.select(*(written.c.at if name == "at" else c[name] for name in DONE.columns))
@@ -119,6 +92,47 @@ class Consequences:
         columns = [sa.null().label("at") if name == "at" else c[name] for name in DONE.columns]
         query = sa.select(*columns).where(c.change_set_id == set_id).order_by(c.unit)
         return self.ledger.read(lambda connection: read_frame(connection, query, DONE))
+
+
+def written_of(consequences: sa.Table) -> sa.Subquery:
+    """Return the units of the sets in a table of consequences that were written, each with when: `at`."""
+    r, s = ct.change_set_rows.c, ct.change_set_results.c
+    # Found once for all sets: asked for each of a set's units, it would be read as often as it has units.
+    return (
+        sa.select(r.change_set_id, r.unit, sa.func.min(s.at).label("at"))
+        .join(ct.change_set_results, sa.and_(s.change_set_id == r.change_set_id, s.number == r.number))
+        .where(r.action != EXPECT, s.result == APPLIED, r.change_set_id.in_(sa.select(consequences.c.change_set_id)))
+        .group_by(r.change_set_id, r.unit)
+        .subquery()
+    )
+
+
+def billed_items(service_code: str, billed: str, columns: Sequence[str]) -> sa.Select[Any]:
+    """Return the select of a service's line items that are not drafts, as they are now.
+
+    `billed` is what the column of what they bill is called: the identifier of the service instance.
+    """
+    state = line_item_state().subquery("state")
+    instances = tables.service_instances
+
+    def open_hold(kind: str) -> sa.ColumnElement[int]:
+        h, ends = tables.holds.c, tables.hold_ends.c
+        ended = sa.select(ends.hold_id).where(ends.hold_id == h.id).exists()
+        found = sa.select(h.id).where(h.line_item_id == state.c.id, h.kind == kind, ~ended).exists()
+        return sa.case((found, 1), else_=0)
+
+    made: dict[str, Any] = {
+        billed: instances.c.identifier,
+        "disputed": open_hold("dispute"),
+        "on_hold": open_hold("hold"),
+        "to_decide": sa.case((state.c.to_decide == sa.true(), 1), else_=0),
+    }
+    return (
+        sa.select(*((made[n].label(n) if n in made else state.c[n]) for n in columns))
+        .join(instances, instances.c.service_instance_id == state.c.service_instance_id)
+        .where(state.c.service_code == service_code, state.c.status != "draft")
+        .order_by(state.c.id)
+    )
 
 
 # Write, in a transaction that is open ---------------------------------------------------------------------------------

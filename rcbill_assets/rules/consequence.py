@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
+import pandera.pandas as pa
 
 from rcbill_assets.calendar import BillingMonth, to_instant
 from rcbill_assets.rules.decide import Rule, first_rule
-from rcbill_assets.rules.facts import Facts, last_done, looked_up
+from rcbill_assets.rules.facts import Facts, Known, last_done, looked_up
 from rcbill_assets.rules.reach import whom_to_tell
 from rcbill_assets.schemas.consequences import ACT, DECISIONS, HELD_BACK
 from rcbill_assets.schemas.intake import conform, empty
@@ -21,17 +22,17 @@ from rcbill_assets.statuses import DELETED, INVOICED, SEQUESTERED
 ITEM_FACTS = ["line_item_id", "billing_id", "billing_month", "invoice_number", "open", "sent_at", "disputed", "on_hold"]
 
 
-def unpaid_items(facts: Facts, *, days: int, at: datetime | None = None) -> pd.DataFrame:
+def unpaid_items(facts: Known, *, days: int, at: datetime | None = None, billed: str = "project_id") -> pd.DataFrame:
     """Return the items, invoiced and still asked for, that were sent more than so many days before `at` (`as_of`).
 
-    One row per item: `project_id` and ITEM_FACTS. A reversal asks for nothing; what a person has to decide on is not
-    unpaid yet.
+    One row per item: what it bills (the column `billed`) and ITEM_FACTS. A reversal asks for nothing; what a person has
+    to decide on is not unpaid yet.
     """
     items = facts.items.rename(columns={"id": "line_item_id"})
     asked = pd.Series([value > 0 for value in items["open"]], index=items.index, dtype=bool)
     old = items["sent_at"].notna() & (items["sent_at"] < (at or facts.as_of) - timedelta(days=days))
     due = items[items["status"].eq(INVOICED) & asked & old & items["to_decide"].eq(0)]
-    return due[["project_id", *ITEM_FACTS]].reset_index(drop=True)
+    return due[[billed, *ITEM_FACTS]].reset_index(drop=True)
 
 
 def held(applies: pd.Series, name: str, why: str) -> Rule:
@@ -39,14 +40,14 @@ def held(applies: pd.Series, name: str, why: str) -> Rule:
     return Rule(applies, HELD_BACK, name, why)
 
 
-def payments_are_stale(facts: Facts, index: pd.Index) -> pd.Series:
+def payments_are_stale(facts: Known, index: pd.Index) -> pd.Series:
     """Return, alike for all rows, whether the newest file of payments is too old to say that somebody has not paid."""
     limit = facts.latest - timedelta(days=facts.policy.consequences.newest_payment_file_days)
     stale = facts.newest_payment_file is None or facts.newest_payment_file < limit
     return pd.Series(stale, index=index)
 
 
-def money_gates(facts: Facts, rows: pd.DataFrame) -> list[Rule]:
+def money_gates(facts: Known, rows: pd.DataFrame) -> list[Rule]:
     """Return what holds back whatever follows from not paying."""
     days = facts.policy.consequences.newest_payment_file_days
     newest = facts.newest_payment_file
@@ -132,31 +133,35 @@ def notice_gates(facts: Facts, rows: pd.DataFrame, *, what: str, days: int, deci
     ]  # fmt: skip
 
 
-def decisions(rows: pd.DataFrame, rules: Sequence[Rule], *, why: str) -> pd.DataFrame:
+def decisions(
+    rows: pd.DataFrame, rules: Sequence[Rule], *, why: str, schema: pa.DataFrameSchema = DECISIONS
+) -> pd.DataFrame:
     """Return one row per project (schema DECISIONS): of several items the oldest that leads to the consequence, else
     the oldest.
 
-    `rows` have `project_id`, `reason` and the columns of the schema that are known.
+    `rows` have `project_id`, `reason` and the columns of the schema that are known. Of another schema it is one row for
+    each value of its first column.
     """
     if rows.empty:
-        return empty(DECISIONS)
+        return empty(schema)
+    one = next(iter(schema.columns))
     decided = first_rule(rows.index, rules, else_name="due", else_why=why, else_outcome=ACT)
     missing: dict[str, Any] = {
-        name: None for name in DECISIONS.columns if name not in rows.columns and name not in decided.columns
+        name: None for name in schema.columns if name not in rows.columns and name not in decided.columns
     }
     full = rows.assign(**missing, **decided)
     full = full.assign(waits=full["outcome"].ne(ACT))
-    full = full.sort_values(["project_id", "waits", "sent_at"], kind="stable").drop_duplicates("project_id")
+    full = full.sort_values([one, "waits", "sent_at"], kind="stable").drop_duplicates(one)
     full["open"] = full["open"].astype(object).where(full["open"].notna(), None)
-    return conform(full, DECISIONS).reset_index(drop=True)
+    return conform(full, schema).reset_index(drop=True)
 
 
-def month_after(as_of: datetime, facts: Facts) -> BillingMonth:
+def month_after(as_of: datetime, facts: Known) -> BillingMonth:
     """Return the calendar month after the one of `as_of` by the site's clock."""
     return BillingMonth.of(as_of.astimezone(facts.zone).date()).next()
 
 
-def local_instant(month: BillingMonth, day: int, hour: int, minute: int, facts: Facts) -> datetime:
+def local_instant(month: BillingMonth, day: int, hour: int, minute: int, facts: Known) -> datetime:
     """Return the instant of a day and time of a month by the site's clock."""
     naive = datetime(month.year, month.month, day, hour, minute)  # noqa: DTZ001 - made aware by to_instant
     return to_instant(naive, facts.zone)

@@ -29,36 +29,22 @@ KNOWN_REASONS = (UNPAID, *ORPHAN_REASONS)
 _REASON = r"says, '([^']+)'"
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What is known at `as_of`. Frames are of the schemas of the same names, in `schemas/`.
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is known at `as_of`, of projects and of accounts alike. Frames are of the schemas of the same names.
 
-    `told`, `done`, `items` and `restorations` are the ledger's; the registers (`banned` and those after it) are what
-    people recorded; the rest is REDCap's, as it was read.
+    `items`, `told` and `done` are the ledger's; `exemptions` and `bounces` are what people recorded.
     """
 
     as_of: datetime
     policy: Policy
-    projects: pd.DataFrame = field(repr=False)
-    ownership: pd.DataFrame = field(repr=False)
-    users: pd.DataFrame = field(repr=False)
-    owners: pd.DataFrame = field(repr=False)
-    record_counts: pd.DataFrame = field(repr=False)
-    rights: pd.DataFrame = field(repr=False)
-    rejects: pd.DataFrame = field(repr=False)
     items: pd.DataFrame = field(repr=False)
     told: pd.DataFrame = field(repr=False)
     done: pd.DataFrame = field(repr=False)
-    restorations: pd.DataFrame = field(repr=False)
-    banned: pd.DataFrame = field(repr=False)
     exemptions: pd.DataFrame = field(repr=False)
-    persons: pd.DataFrame = field(repr=False)
-    retention_holds: pd.DataFrame = field(repr=False)
-    decisions: pd.DataFrame = field(repr=False)
     bounces: pd.DataFrame = field(repr=False)
+    rejects: pd.DataFrame = field(repr=False)
     newest_payment_file: datetime | None = None
-    # Of REDCap's, which is part of every link.
-    redcap_version: str = ""
     # When the ledger was read. What protects a project, or takes a notice back, counts as soon as it is recorded: a run
     # may be tried again days after the time for which it decides.
     known_at: datetime | None = None
@@ -74,6 +60,29 @@ class Facts:
     def latest(self) -> datetime:
         """`as_of`, or when the ledger was read if that is later."""
         return self.as_of if self.known_at is None else max(self.as_of, self.known_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Known):
+    """What is known of projects at `as_of`.
+
+    `restorations` are the ledger's too; the registers (`banned` and those after it) are what people recorded; the rest
+    is REDCap's, as it was read.
+    """
+
+    projects: pd.DataFrame = field(repr=False)
+    ownership: pd.DataFrame = field(repr=False)
+    users: pd.DataFrame = field(repr=False)
+    owners: pd.DataFrame = field(repr=False)
+    record_counts: pd.DataFrame = field(repr=False)
+    rights: pd.DataFrame = field(repr=False)
+    restorations: pd.DataFrame = field(repr=False)
+    banned: pd.DataFrame = field(repr=False)
+    persons: pd.DataFrame = field(repr=False)
+    retention_holds: pd.DataFrame = field(repr=False)
+    decisions: pd.DataFrame = field(repr=False)
+    # Of REDCap's, which is part of every link.
+    redcap_version: str = ""
 
     @property
     def link_base(self) -> str:

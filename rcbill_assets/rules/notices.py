@@ -10,13 +10,13 @@ from datetime import timedelta
 
 import pandas as pd
 
-from rcbill_assets.rules.facts import Facts, looked_up
+from rcbill_assets.rules.facts import Facts, Known, looked_up
 from rcbill_assets.rules.reach import owners_address, written_to
 from rcbill_assets.text import comparable
 
 
-def counting(facts: Facts) -> pd.DataFrame:
-    """Return the notices that count at `as_of`, a row for each who has one (schema TOLD)."""
+def counting(facts: Known) -> pd.DataFrame:
+    """Return the notices that count at `as_of`, a row for each who has one (schema TOLD, or ACCOUNT_TOLD)."""
     told, policy = facts.told, facts.policy.consequences
     since = facts.as_of - timedelta(days=policy.notice_counts_for_days)
     there = told["delivered_at"].notna() & (told["delivered_at"] <= facts.as_of) & (told["delivered_at"] > since)
@@ -26,7 +26,7 @@ def counting(facts: Facts) -> pd.DataFrame:
     return told[~_came_back(told, facts)]
 
 
-def _came_back(told: pd.DataFrame, facts: Facts) -> pd.Series:
+def _came_back(told: pd.DataFrame, facts: Known) -> pd.Series:
     """Return which notices came back: the message itself, or whatever was sent to the address before.
 
     That the address is good again later does not make the notice read.

@@ -24,7 +24,8 @@ def bad_addresses(bounces: pd.DataFrame, as_of: datetime) -> set[str]:
     return set(comparable(bounces.loc[came_back & ~good_again, "address"]).dropna())
 
 
-def _usable(addresses: pd.Series, bad: set[str]) -> pd.Series:
+def usable(addresses: pd.Series, bad: set[str]) -> pd.Series:
+    """Return which addresses mail can be sent to."""
     # Each address is looked at once, however many projects it stands for. One that the outbox cannot hold is none.
     texts = [str(one) for one in addresses.dropna().unique()]
     known = {text: looks_like_address(text.strip()) and len(text.strip()) <= LONGEST for text in texts}
@@ -33,7 +34,7 @@ def _usable(addresses: pd.Series, bad: set[str]) -> pd.Series:
 
 def owners_address(rows: pd.DataFrame, facts: Facts) -> pd.Series:
     """Return the address at which each project's owner (`email`) can be reached, missing where there is none."""
-    return rows["email"].str.strip().where(_usable(rows["email"], bad_addresses(facts.bounces, facts.latest)))
+    return rows["email"].str.strip().where(usable(rows["email"], bad_addresses(facts.bounces, facts.latest)))
 
 
 def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) -> pd.DataFrame:
@@ -42,7 +43,7 @@ def people(facts: Facts, projects: pd.Series, *, every_address: bool = False) ->
     One row per user, with the first good address; with `every_address` a row for each.
     """
     tall = _with_rights(facts, projects)
-    tall = tall[_usable(tall["address"], bad_addresses(facts.bounces, facts.latest))]
+    tall = tall[usable(tall["address"], bad_addresses(facts.bounces, facts.latest))]
     tall = tall.assign(address=tall["address"].str.strip(), same=comparable(tall["address"]))
     tall = tall.sort_values(["project_id", "username", "place"], kind="stable")
     if not every_address:

@@ -12,6 +12,19 @@ RESTORED = "restored_by_a_person"
 SETTLED = "paid_or_in_dispute"
 
 
+def settled_by(items: pd.DataFrame, billed: str) -> pd.Series:
+    """Return, by what they bill (a column of `items`), whether each item is paid, canceled, in dispute, or asks for
+    nothing, as a reversal.
+    """
+    # Nothing is open of what is not reconciled either, but whether it is paid is not known.
+    asks = pd.Series([value > 0 for value in items["open"]], index=items.index, dtype=bool)
+    fine = items["status"].isin([PAID, CANCELED]) | items["disputed"].eq(1)
+    # Nor do imported items that a person has to decide on: nobody was asked to pay them yet.
+    fine |= (~asks & items["status"].ne(UNRECONCILED)) | items["to_decide"].eq(1)
+    settled: pd.Series = fine.groupby(items[billed]).all()
+    return settled
+
+
 def releases(facts: Facts) -> pd.DataFrame:
     """Return one row per project that is sequestered and perhaps should not be, and whether it is released now.
 
@@ -23,13 +36,7 @@ def releases(facts: Facts) -> pd.DataFrame:
     now = projects_now(facts)
     rows = now[now["flagged"] & ~now["deleted"]].rename(columns={"reason": "sequestered_for"})
     restored = ~rows["closed"]
-    items = facts.items
-    # Nothing is open of what is not reconciled either, but whether it is paid is not known.
-    asks = pd.Series([value > 0 for value in items["open"]], index=items.index, dtype=bool)
-    fine = items["status"].isin([PAID, CANCELED]) | items["disputed"].eq(1)
-    # Nor do imported items that a person has to decide on: nobody was asked to pay them yet.
-    fine |= (~asks & items["status"].ne(UNRECONCILED)) | items["to_decide"].eq(1)
-    settled = fine.groupby(items["project_id"]).all()
+    settled = settled_by(facts.items, "project_id")
     has_items = rows["project_id"].isin(settled.index)
     is_settled = rows["project_id"].isin(settled[settled.astype(bool)].index)
     for_money = rows["sequestered_for"].eq(UNPAID).fillna(False).astype(bool)

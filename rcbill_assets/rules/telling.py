@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 import pandas as pd
+import pandera.pandas as pa
 
 from rcbill_assets.calendar import BillingMonth, months_ago
 from rcbill_assets.rules.consequence import local_instant, month_after, unpaid_items
@@ -37,19 +38,19 @@ def to_tell(facts: Facts, rows: pd.DataFrame) -> pd.DataFrame:
     return filled(rows.merge(whom, on="project_id"))
 
 
-def filled(rows: pd.DataFrame) -> pd.DataFrame:
+def filled(rows: pd.DataFrame, schema: pa.DataFrameSchema = TO_TELL, of: str = "project_id") -> pd.DataFrame:
     """Return rows of TO_TELL, of each project the oldest item first; what they do not say is missing.
 
     An address that is written in several ways is one recipient, and written in one.
     """
-    missing = {name: None for name in TO_TELL.columns if name not in rows.columns}
+    missing = {name: None for name in schema.columns if name not in rows.columns}
     full = rows.assign(**missing)
     full["address"] = full["address"].astype("string")
     full["address"] = full.groupby(comparable(full["address"]))["address"].transform("min")
     for name in ("open", "on_day"):
         full[name] = full[name].astype(object).where(full[name].notna(), None)
-    order = ["address", "project_id", "sent_at"]
-    return conform(full, TO_TELL).sort_values(order, kind="stable", ignore_index=True)
+    order = ["address", of, "sent_at"]
+    return conform(full, schema).sort_values(order, kind="stable", ignore_index=True)
 
 
 def overdue(facts: Facts) -> pd.DataFrame:
