@@ -9,16 +9,17 @@ from rcbill_assets.assets import (
     billing,
     changes,
     consequences,
+    decisions,
     messages,
     notices,
     ownership,
     payments,
     people,
-    projects,
     receivables,
     redcap,
     registers,
     support,
+    support_reported,
 )
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.frames_io import ParquetFrames
@@ -42,7 +43,8 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *redcap.ASSETS,
             *support.ASSETS,
             *people.ASSETS,
-            projects.target_asset(months),
+            *decisions.decisions_assets(months),
+            support_reported.reported_asset(months),
             billing.inputs_asset(months),
             billing.line_items_asset(months),
             billing.handoff_asset(months),

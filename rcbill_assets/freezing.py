@@ -12,13 +12,34 @@ from datetime import datetime
 
 import pandas as pd
 
-from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.calendar import BillingMonth, months_between
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger.months import Freeze
 from rcbill_assets.resources.site import Site
-from rcbill_assets.resources.storage import PLAN
-from rcbill_assets.schemas.billing import NOT_OWED, OWED
-from rcbill_assets.services.base import FrozenInputs, Service
+from rcbill_assets.schemas.billing import DECISION_COLUMNS, NOT_OWED, OWED
+from rcbill_assets.services.base import PLAN, FrozenInputs, Service
+from rcbill_assets.services.registry import billing_in
+
+
+def unbilled_before(site: Site, month: BillingMonth, services: tuple[Service, ...]) -> BillingMonth | None:
+    """Return the first earlier month that is to be billed before this one, and is not; None when there is none.
+
+    What a month leaves undone the next one bills, of services that carry work over: they are billed month by month.
+    While the door of the hand-off is closed nothing is billed, and there is no order.
+    """
+    first = min(
+        (
+            first
+            for service in services
+            if service.carries_over and (first := site.policy.service(service.code).first_billing_month) is not None
+        ),
+        default=month,
+    )
+    if not site.hands_off or first == month:
+        return None
+    earlier = months_between(first, month.previous())
+    decided = site.months.decided()
+    return next((one for one in earlier if one not in decided), None)
 
 
 def choose_freeze(
@@ -46,7 +67,9 @@ def choose_freeze(
 def _freeze(site: Site, inputs: FrozenInputs, services: tuple[Service, ...], run_id: str) -> Freeze:
     # Tried before it is frozen: what cannot be decided must not become the month's first freeze.
     for service in services:
-        service.line_items(service.decide(inputs), inputs)
+        decided = service.decide(inputs)
+        service.line_items(decided, inputs)
+        service.work_billed(decided, inputs)
     ledger_id = site.ledger.identity()
     digest = site.storage.freeze(inputs, ledger_id)
     if site.storage.freeze_owner(inputs.month, inputs.number) != ledger_id:
@@ -69,7 +92,7 @@ def _mended(site: Site, now: FrozenInputs, latest: Freeze, services: tuple[Servi
     for service in services:
         before = held[held["service_code"] == service.code].set_index("identifier")["rule"]
         reconsidered = set(before.index)
-        if site.policy.service(service.code).late_billable == "bill":
+        if not service.carries_over and site.policy.service(service.code).late_billable == "bill":
             reconsidered |= _no_longer_excluded(site, service, now, latest)
         only[service.code] = frozenset(reconsidered)
         if not reconsidered:
@@ -96,8 +119,22 @@ def _no_longer_excluded(site: Site, service: Service, now: FrozenInputs, latest:
     }
 
 
+def no_decisions() -> pd.DataFrame:
+    """Return the decisions of a service that does not bill a month."""
+    columns = {name: pd.Series(dtype="string") for name in DECISION_COLUMNS}
+    return pd.DataFrame({**columns, "freeze_number": pd.Series(dtype="Int64")})
+
+
 def decisions_of_month(site: Site, service: Service, month: BillingMonth, newest: int) -> pd.DataFrame:
     """Return a service's decisions of a month over all its freezes, the newest of each thing; with `freeze_number`."""
     numbers = [PLAN] if newest == PLAN else range(1, newest + 1)
-    parts = [service.decide(site.storage.read_freeze(month, number)).assign(freeze_number=number) for number in numbers]
+    freezes = (site.storage.read_freeze(month, number) for number in numbers)
+    # By the policy of its time: a freeze from before a service was billed knows nothing of it.
+    parts = [
+        service.decide(frozen).assign(freeze_number=frozen.number)
+        for frozen in freezes
+        if service in billing_in(month, frozen.policy)
+    ]
+    if not parts:
+        return no_decisions()
     return pd.concat(parts, ignore_index=True).drop_duplicates("identifier", keep="last").reset_index(drop=True)

@@ -29,6 +29,7 @@ OF_A_FILE = AssetSelection.assets(
 OF_A_MONTH = AssetSelection.groups("billing") | AssetSelection.assets(
     *(["redcap", name] for name in ("config", "projects", "user_information", "project_ownership", "rejects")),
     ["people", "owners"],
+    *(["support", name] for name in ("requests", "responses", "rejects", "decisions", "reported")),
     ["projects", "target"],
     ["messages", "outbox"],
     ["messages", "sent"],

@@ -11,30 +11,38 @@ from dagster import (
     Output,
     PartitionsDefinition,
     ResourceParam,
+    RetryRequested,
+    RunsFilter,
     asset,
 )
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from rcbill_assets.assets.describe import about, column_schema
-from rcbill_assets.assets.run import OWNER, as_of_of, begin_run, month_of, readable
+from rcbill_assets.assets.run import JOB, OWNER, as_of_of, begin_run, month_of, readable
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError, NotFinishedError, SourceError
 from rcbill_assets.files import write_whole
-from rcbill_assets.freezing import choose_freeze
+from rcbill_assets.freezable import frames_of
+from rcbill_assets.freezing import choose_freeze, unbilled_before
 from rcbill_assets.invoicing.invoice import Invoice, Published
 from rcbill_assets.invoicing.publishers.fiscal_xlsx import FiscalXlsx
-from rcbill_assets.ledger.months import AWAITING_APPROVAL, Freeze
+from rcbill_assets.ledger.months import AWAITING_APPROVAL, Decided, Freeze
 from rcbill_assets.messages.compose import handoff_message, held_back_message
 from rcbill_assets.messages.message import Message
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.site import Site
-from rcbill_assets.resources.storage import PLAN
 from rcbill_assets.rules.month import new_service_instances, not_billed_yet
 from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
 from rcbill_assets.schemas.intake import conform, empty, together
 from rcbill_assets.schemas.redcap import BILLED_PROJECTS
+from rcbill_assets.schemas.support import BILLED_RESPONSES
+from rcbill_assets.services.base import PLAN, Service
 from rcbill_assets.services.registry import REGISTRY, billing_in
 from rcbill_assets.stopping import why_stopped
+
+# How long a month's run waits for an earlier one that is under way: half an hour at most.
+WAITS, WAIT_SECONDS = 60, 30
 
 
 def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
@@ -57,6 +65,8 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             "projects": AssetIn(key=["redcap", "projects"]),
             "rejects": AssetIn(key=["redcap", "rejects"]),
             "owners": AssetIn(key=["people", "owners"]),
+            "support_requests": AssetIn(key=["support", "requests"]),
+            "support_responses": AssetIn(key=["support", "responses"]),
         },
     )
     def billing_inputs(
@@ -65,8 +75,7 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         as_of: AsOf,
         redcap_config: pd.DataFrame,
         projects: pd.DataFrame,
-        rejects: pd.DataFrame,
-        owners: pd.DataFrame,
+        **tables: pd.DataFrame,
     ) -> Output[pd.DataFrame]:
         """Freeze what the month is decided on, unless it is frozen already."""
         with readable():
@@ -95,17 +104,9 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             services = billing_in(month, site.policy)
             if not services:
                 return _before_the_first_month(context, site, month)
-            frames = {
-                "config": redcap_config,
-                "projects": conform(projects, BILLED_PROJECTS),
-                "rejects": rejects,
-                "owners": owners,
-                "prices": site.ledger.prices(),
-                "service_instances": site.ledger.service_instances(),
-                "exemptions": site.ledger.exemptions(),
-                # For the exemptions of departments; who they are besides is not kept with each month.
-                "persons": site.registers.persons()[["username", "department_id"]],
-            }
+            _wait_for_earlier_months(context, site, month, services)
+            given = {"config": redcap_config, "projects": conform(projects, BILLED_PROJECTS), **tables}
+            frames = frames_of(site, services, given)
             freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
             frozen = site.storage.read_freeze(month, freeze.number, freeze.sha256)
         frame = pd.DataFrame(
@@ -129,6 +130,26 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         )
 
     return billing_inputs
+
+
+def _wait_for_earlier_months(
+    context: AssetExecutionContext, site: Site, month: BillingMonth, services: tuple[Service, ...]
+) -> None:
+    """Go on only when what earlier months leave to this one is known; wait a while for one that is being billed."""
+    earlier = unbilled_before(site, month, services)
+    if earlier is None:
+        return
+    says = (
+        f"{earlier} is not billed yet, and what it leaves undone {month} bills: bill {earlier} first "
+        f"(`rcbill bill {earlier}`), then {month} again."
+    )
+    under_way = context.instance.get_runs(
+        RunsFilter(job_name=JOB, statuses=IN_PROGRESS_RUN_STATUSES, tags={"dagster/partition": str(earlier)})
+    )
+    if under_way and context.retry_number < WAITS:
+        context.log.info("%s is being billed: %s waits for it.", earlier, month)
+        raise RetryRequested(max_retries=WAITS, seconds_to_wait=WAIT_SECONDS)
+    raise NotFinishedError(says)
 
 
 def _before_the_first_month(context: AssetExecutionContext, site: Site, month: BillingMonth) -> Output[pd.DataFrame]:
@@ -186,19 +207,29 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             begin_run(context, site, as_of)
             inputs = site.storage.read_freeze(month, freeze.number, freeze.sha256)
             wanted, held = [], []
-            for service in billing_in(month, site.policy):
+            # By the policy of the freeze: one from before a service was billed has nothing of it.
+            work = []
+            for service in billing_in(month, inputs.policy):
                 decided = decisions[f"service_{service.code}"]
                 mine = decided[decided["freeze_number"] == freeze.number]
                 if mine.empty:
                     # Another run has shown its decisions since: those of an earlier freeze, or of a plan.
                     mine = service.decide(inputs).assign(freeze_number=freeze.number)
                 wanted.append(service.line_items(mine, inputs))
+                work.append(service.work_billed(mine, inputs))
                 held.append(mine[mine["outcome"] == HELD].assign(service_code=service.code))
             lines = LINE_ITEMS.validate(together(wanted, LINE_ITEMS))
             held_back = pd.concat(held, ignore_index=True)
             new = lines[not_billed_yet(lines, site.ledger.line_item_keys(month))]
             if site.hands_off:
-                new_keys = _commit(context, site, freeze, inputs.frames["service_instances"], lines, held_back)
+                decision = Decided(
+                    instances=new_service_instances(lines, inputs["service_instances"]),
+                    lines=lines,
+                    held=held_back,
+                    work=together(work, BILLED_RESPONSES),
+                    billed_before=inputs.frames.get("billed_responses", empty(BILLED_RESPONSES)),
+                )
+                new_keys = _commit(context, site, freeze, decision)
                 frame = _month_lines(site, month, new_keys)
             else:
                 frame = together([_plan(new), _month_lines(site, month, set())], MONTH_LINES)
@@ -226,11 +257,10 @@ def _commit(
     context: AssetExecutionContext,
     site: Site,
     freeze: Freeze,
-    known_instances: pd.DataFrame,
-    lines: pd.DataFrame,
-    held: pd.DataFrame,
+    decided: Decided,
 ) -> set[str]:
-    """Write the freeze's lines to the ledger, and return the billing ids that are new with this run."""
+    """Write what the freeze decided to the ledger, and return the billing ids that are new with this run."""
+    held = decided.held
     before = set(site.ledger.line_item_keys(freeze.month)["billing_id"])
     messages = (
         []
@@ -239,15 +269,13 @@ def _commit(
     )
     written = site.months.commit_decision(
         freeze,
-        new_service_instances(lines, known_instances),
-        lines,
-        held,
+        decided,
         messages,
         run_id=context.run.run_id,
         now=site.clock.now(),
     )
     site.months.note(context.run.run_id, {"service_instances_made": written.service_instances})
-    return set(lines["billing_id"]) - before if written.lines else set()
+    return set(decided.lines["billing_id"]) - before if written.lines else set()
 
 
 def _plan(new: pd.DataFrame) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from rcbill_assets.cli.common import instant_argument, month_argument, show, sit
 from rcbill_assets.errors import LedgerError, RcbillError
 from rcbill_assets.resources.clock import SystemClock
 from rcbill_assets.resources.site import Site
-from rcbill_assets.resources.storage import PLAN
+from rcbill_assets.services.base import PLAN
 
 DAGSTER_HOME = "DAGSTER_HOME"
 # Telemetry and the sign-up box are off: nothing of a site leaves it.

@@ -23,6 +23,7 @@ from rcbill_assets.ledger.events import IDS_PER_STATEMENT, next_credit_numbers, 
 from rcbill_assets.ledger.frames import insert_one, read_frame, records
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.study_ids import is_provisional
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO
 from rcbill_assets.rules.payments import Asked, Known, Reconciliation
@@ -280,6 +281,8 @@ def known(connection: Connection, asked: Asked) -> Known:
     related = read_frame(
         connection, sa.select(pairs.c.service_instance_id_a, pairs.c.service_instance_id_b), RELATIONSHIPS
     )
+    # What a person seeded an instance with gives way to what the fiscal team says.
+    assigned = sa.case((is_provisional(), None), else_=instances.c.study_id).label("study_id")
     named = {*states["service_instance_id"], *related["service_instance_id_a"], *related["service_instance_id_b"]}
     return Known(
         items=conform(states, FISCAL_ITEMS) if len(states) else empty(FISCAL_ITEMS),
@@ -288,7 +291,9 @@ def known(connection: Connection, asked: Asked) -> Known:
         instances=_rows(
             connection,
             sorted(named),
-            lambda some: sa.select(instances).where(instances.c.service_instance_id.in_(some)),
+            lambda some: sa.select(instances.c.service_instance_id, assigned).where(
+                instances.c.service_instance_id.in_(some)
+            ),
             INSTANCES_KNOWN,
         ),
         relationships=related,
@@ -365,7 +370,7 @@ def _write(connection: Connection, incoming: Incoming, found: Reconciliation, no
             t.service_instances.update()
             .where(
                 t.service_instances.c.service_instance_id == study.service_instance_id,
-                t.service_instances.c.study_id.is_(None),
+                sa.or_(t.service_instances.c.study_id.is_(None), is_provisional()),
             )
             .values(study_id=study.study_id)
         )

@@ -25,6 +25,7 @@ from rcbill_assets.ledger.frames import insert_one, records
 from rcbill_assets.ledger.outbox import record_message
 from rcbill_assets.ledger.state import drafts_to_hand_off
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.support import billed_since, record_billed
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
 
@@ -44,6 +45,19 @@ class Freeze:
     sha256: str
     as_of: datetime
     decided: bool
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a freeze decided: service instances to make, lines, the work that they bill (schema BILLED_RESPONSES), what
+    is held back, and work that was billed before in a way that the ledger has not kept yet (imported lines).
+    """
+
+    instances: pd.DataFrame
+    lines: pd.DataFrame
+    held: pd.DataFrame
+    work: pd.DataFrame
+    billed_before: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -127,19 +141,20 @@ class Months:
     def commit_decision(
         self,
         freeze: Freeze,
-        instances: pd.DataFrame,
-        lines: pd.DataFrame,
-        held: pd.DataFrame,
+        decided: Decided,
         messages: list[Message],
         *,
         run_id: str,
         now: datetime,
     ) -> Written:
-        """Write what a freeze decided: service instances, lines with their first event, what is held back, messages.
+        """Write what a freeze decided: service instances, lines with their first event and the work that they bill,
+        what is held back, messages.
 
         One transaction, by whichever run comes first; the others write nothing. A line whose billing id and month the
-        ledger has already, from whatever source, is left as it is.
+        ledger has already, from whatever source, is left as it is. So is one with work in it that was billed since the
+        freeze: what else is in it is billed late, by the next month.
         """
+        held = decided.held
 
         def commit(connection: Connection) -> Written:
             key = (t.freezes.c.billing_month == str(freeze.month), t.freezes.c.number == freeze.number)
@@ -150,10 +165,13 @@ class Months:
             ).rowcount
             if mine == 0:
                 return Written(0, 0, ZERO)
+            record_billed(connection, decided.billed_before)
+            lines = _without(decided.lines, billed_since(connection, decided.work))
             made = _insert_instances(
-                connection, instances, freeze.as_of, source=f"freeze {freeze.number} of {freeze.month}"
+                connection, decided.instances, freeze.as_of, source=f"freeze {freeze.number} of {freeze.month}"
             )
             new = _insert_lines(connection, lines, freeze, run_id, now)
+            record_billed(connection, decided.work[of_lines(decided.work, new)])
             if not held.empty:
                 connection.execute(
                     t.held_back.insert(),
@@ -168,6 +186,13 @@ class Months:
             return Written(len(new), made, total(new["amount"]))
 
         return self.ledger.write(commit)
+
+    def decided(self) -> set[BillingMonth]:
+        """Return the months all of whose freezes are decided."""
+        f = t.freezes.c
+        waits = sa.func.sum(sa.case((f.decided_by_run.is_(None), 1), else_=0))
+        query = sa.select(f.billing_month).group_by(f.billing_month).having(waits == 0)
+        return {BillingMonth.parse(row) for row in self.ledger.read(lambda c: c.scalars(query).all())}
 
     def lines_per_service(self, month: BillingMonth) -> dict[str, tuple[int, Decimal]]:
         """Return service -> (count, amount) of the month's regular lines and adjustments, whatever became of them."""
@@ -398,6 +423,17 @@ def _digest(connection: Connection, month: BillingMonth, drafts: pd.DataFrame) -
     number = connection.scalar(sa.select(sa.func.count()).select_from(t.handoffs).where(of_month))
     lines = sorted(zip(drafts["billing_id"], drafts["billing_month"], drafts["amount"].map(str), strict=True))
     return hashlib.sha256(repr((str(month), number, lines)).encode()).hexdigest()
+
+
+def of_lines(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
+    """Return which rows are of one of the lines, by billing id and month."""
+    keys = ["billing_id", "billing_month"]
+    wanted = pd.MultiIndex.from_frame(lines[keys].astype("string"))
+    return pd.Series(pd.MultiIndex.from_frame(rows[keys].astype("string")).isin(wanted), index=rows.index, dtype=bool)
+
+
+def _without(lines: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    return lines if others.empty else lines[~of_lines(lines, others)]
 
 
 def _insert_instances(connection: Connection, instances: pd.DataFrame, at: datetime, source: str) -> int:

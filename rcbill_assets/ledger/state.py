@@ -25,7 +25,7 @@ _event = line_item_events.alias("e")
 _LINE_HAS = {column.name for column in line_items.columns}
 
 
-def _newest_value(name: str) -> sa.ColumnElement[object]:
+def newest_value(name: str) -> sa.ColumnElement[object]:
     """Return the newest value that an event gives, else the line's own."""
     column = _event.c[name]
     newest = (
@@ -63,7 +63,7 @@ def _sent_at() -> sa.ColumnElement[object]:
         .correlate(line_items)
         .scalar_subquery()
     )
-    return sa.type_coerce(sa.func.coalesce(_newest_value("date_sent"), first), _event.c.at.type)
+    return sa.type_coerce(sa.func.coalesce(newest_value("date_sent"), first), _event.c.at.type)
 
 
 def line_item_state() -> sa.Select[tuple[object, ...]]:
@@ -90,7 +90,7 @@ def line_item_state() -> sa.Select[tuple[object, ...]]:
     return (
         sa.select(
             *plain,
-            *(_newest_value(name).label(name) for name in CHANGEABLE),
+            *(newest_value(name).label(name) for name in CHANGEABLE),
             sa.case((decided, sa.false()), else_=line_items.c.to_decide).label("to_decide"),
             newest.c.status.label("status"),
             newest.c.at.label("status_at"),

@@ -109,6 +109,13 @@ class Ledger:
             {name: pd.Series([row[i] for row in rows], dtype="string") for i, name in enumerate(NATURAL_KEY)}
         )
 
+    def billing_ids(self, service_code: str) -> pd.DataFrame:
+        """Return billing id and month of every line of a service, of all months."""
+        columns = (t.line_items.c.billing_id, t.line_items.c.billing_month)
+        query = sa.select(*columns).where(t.line_items.c.service_code == service_code)
+        rows = self.read(lambda connection: connection.execute(query).all())
+        return pd.DataFrame(rows, columns=list(NATURAL_KEY), dtype="string")
+
     def line_item_states(self, *, month: BillingMonth | None = None) -> pd.DataFrame:
         """Return every line item (of a month) as it is now: status, paid, credited and open amount."""
         query = line_item_state()
@@ -153,9 +160,10 @@ def sooner(until: sa.ColumnElement[datetime], ended: sa.ColumnElement[datetime])
 def seed_prices(
     connection: Connection, services: Sequence[Service], at: datetime, *, but: tuple[str, date] | None = None
 ) -> bool:
-    """As `Ledger.seed_prices`, in a transaction that is open; `but` is a service and day whose price is left out."""
-    if connection.scalar(sa.select(sa.func.count()).select_from(t.prices)):
-        return False
+    """As `Ledger.seed_prices`, in a transaction that is open; `but` is a service and day whose price is left out.
+
+    A service that came after the ledger was made is made known to it, without a price.
+    """
     known = set(connection.scalars(sa.select(t.services.c.service_code)))
     for service in services:
         if service.code not in known:
@@ -165,6 +173,9 @@ def seed_prices(
                 "months_between_bills": service.months_between_bills,
             }
             connection.execute(t.services.insert(), row)
+    if connection.scalar(sa.select(sa.func.count()).select_from(t.prices)):
+        return False
+    for service in services:
         prices = [
             {
                 "service_code": service.code,

@@ -25,7 +25,7 @@ from rcbill_assets.calendar import BillingMonth, parse_instant
 from rcbill_assets.errors import LedgerError, SourceError
 from rcbill_assets.files import write_whole
 from rcbill_assets.policy import Policy
-from rcbill_assets.services.base import FrozenInputs
+from rcbill_assets.services.base import PLAN, FrozenInputs
 
 MANIFEST = "manifest.json"
 A_DAY = timedelta(days=1)
@@ -33,7 +33,6 @@ _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{32}")
 # Of manifests. A further key needs no new number: what a version does not know it leaves out.
 FORMAT = 1
 PLAN_FOLDER = "plan"
-PLAN = 0  # the number of the inputs of a plan, which are looked at and never billed from
 
 
 def to_parquet(frame: pd.DataFrame) -> bytes:

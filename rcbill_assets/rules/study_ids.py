@@ -42,19 +42,44 @@ def shared_study_ids(known: pd.DataFrame, related: pd.DataFrame) -> pd.DataFrame
     return conform(frame, STUDY_IDS).reset_index(drop=True)
 
 
-def study_ids_of_projects(lines: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
+def study_ids_of(things: pd.Series, known: pd.DataFrame, related: pd.DataFrame) -> pd.Series:
+    """Return the study id of each thing: its own, else one that it shares; missing where there is none.
+
+    `known`: `thing`, `study_id`, one row of a thing at most; `related` as in `shared_study_ids`.
+    """
+    own = known.dropna(subset=["thing"]).set_index("thing")["study_id"]
+    shared = shared_study_ids(known, related).set_index("thing")["study_id"]
+    return things.map(own).astype("string").fillna(things.map(shared).astype("string"))
+
+
+def study_ids_of_projects(
+    lines: pd.DataFrame,
+    requests: pd.DataFrame,
+    more_known: pd.DataFrame | None = None,
+    more_related: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return the study id of each project that has one: `project_id`, `study_id`.
 
     `lines`: `service_code`, `identifier`, `study_id` of line items; `requests`: schema REQUESTS. A project has those
     of its own lines and of the lines of its requests; a request of the project's number has nothing to do with it.
+    `more_known` and `more_related` (as in `shared_study_ids`): what is known of service instances besides.
     """
     own = lines[lines["service_code"].isin([PROJECT, SUPPORT]).fillna(False)]
     known = pd.DataFrame({"thing": own["service_code"] + "-" + own["identifier"], "study_id": own["study_id"]})
     helped = requests[requests["project_id"].notna()]
     projects = f"{PROJECT}-" + helped["project_id"].astype("string")
     related = pd.DataFrame({"thing": f"{SUPPORT}-" + helped["record_id"], "other": projects})
-    shared = shared_study_ids(known, related)
-    names = pd.concat([known.loc[own["service_code"].eq(PROJECT), "thing"], projects]).drop_duplicates()
+    if more_known is not None and more_related is not None:
+        # What a project's own lines say goes before what is known of things around it.
+        said = shared_study_ids(known, related)
+        besides = shared_study_ids(more_known, pd.concat([related, more_related]))
+        shared = pd.concat([said, besides]).drop_duplicates("thing")
+        names = pd.concat([known["thing"], besides["thing"]])
+        names = names[names.str.startswith(f"{PROJECT}-").fillna(False)]
+    else:
+        shared = shared_study_ids(known, related)
+        names = known.loc[own["service_code"].eq(PROJECT), "thing"]
+    names = pd.concat([names, projects]).drop_duplicates()
     number = names.str.removeprefix(f"{PROJECT}-")
     is_project = number.str.fullmatch(r"\d{1,15}").fillna(False).astype(bool)
     ids = pd.Series(number[is_project].astype("Int64").to_list(), index=names[is_project].to_list(), dtype="Int64")

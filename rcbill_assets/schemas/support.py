@@ -195,6 +195,18 @@ CHANGED_SINCE_BILLED = pa.DataFrameSchema(
     name="changed_since_billed",
 )
 
+SUPPORT_REPORTED = pa.DataFrameSchema(
+    {
+        **_RESPONSE,
+        "rule": text("What is odd about it", nullable=False),
+        "why": text("The same in words", nullable=False),
+        "project_id": whole("The project helped", nullable=True),
+        "service_month": text("Month in which it was worked on, 2026-10"),
+        "text": text("What was done"),
+    },
+    name="support_reported",
+)
+
 STUDY_IDS = pa.DataFrameSchema(
     {
         "thing": text("A service instance, or what else has a study id", nullable=False, unique=True),

@@ -8,8 +8,11 @@ from decimal import Decimal
 import pandas as pd
 
 from rcbill_assets.money import amount
+from rcbill_assets.rules.study_ids import study_ids_of
 from rcbill_assets.rules.targets import target_projects
 from rcbill_assets.schemas.billing import OWED
+from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.support import BILLED_RESPONSES
 from rcbill_assets.services.base import (
     FrozenInputs,
     Service,
@@ -34,7 +37,8 @@ class AnnualProject:
         (date(2026, 10, 1), Decimal("150.00")),
     )
     months_between_bills = 12
-    inputs = ("config", "projects", "owners", "rejects")
+    inputs = ("config", "projects", "owners", "rejects", "known_study_ids", "related_things")
+    carries_over = False
     decisions_asset = ("projects", "target")
 
     def decide(self, inputs: FrozenInputs) -> pd.DataFrame:
@@ -62,8 +66,11 @@ class AnnualProject:
         price = price_in_force(prices, self.code, month.last_day)
         if owed.empty or price is None:
             return as_line_items(pd.RangeIndex(0), {})
-        instances = inputs["service_instances"]
-        study_ids = instances.set_index("service_instance_id")["study_id"]
+        known, related = inputs.get("known_study_ids"), inputs.get("related_things")
+        if known is None or related is None:
+            # A freeze from before there were such frames.
+            known = inputs["service_instances"].rename(columns={"service_instance_id": "thing"})
+            related = pd.DataFrame(columns=["thing", "other"], dtype="string")
         instance = self.code + "-" + owed["identifier"]
         return as_line_items(
             owed.index,
@@ -85,7 +92,7 @@ class AnnualProject:
                 "title": owed["app_title"],
                 "comments": service_name(prices, self) + ": " + project_links(owed["project_id"], inputs),
                 "irb_number": owed["project_irb_number"],
-                "study_id": instance.map(study_ids).astype("string"),
+                "study_id": study_ids_of(instance, known, related),
                 "pi_last_name": owed["pi_last_name"],
                 "pi_first_name": owed["pi_first_name"],
                 "pi_email": owed["pi_email"],
@@ -93,6 +100,10 @@ class AnnualProject:
                 "reason": "new_item",
             },
         )
+
+    def work_billed(self, decisions: pd.DataFrame, inputs: FrozenInputs) -> pd.DataFrame:
+        """Return nothing: a fee is for no work in particular."""
+        return empty(BILLED_RESPONSES)
 
 
 def project_links(project_ids: pd.Series, inputs: FrozenInputs) -> pd.Series:

@@ -18,6 +18,9 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.policy import Policy
 from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 
+# The number of a freeze that is none: a plan.
+PLAN = 0
+
 
 @dataclass(frozen=True)
 class FrozenInputs:
@@ -32,6 +35,11 @@ class FrozenInputs:
     policy: Policy
     frames: Mapping[str, pd.DataFrame] = field(repr=False)
     only: Mapping[str, frozenset[str]] | None = None
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether this is a look that leaves nothing behind: the door of the hand-off is closed."""
+        return self.number == PLAN
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         """Return a frame by name; KeyError names the frames there are."""
@@ -68,6 +76,10 @@ class Service(Protocol):
         """The frames it reads besides prices, service instances and exemptions, which every service may read."""
 
     @property
+    def carries_over(self) -> bool:
+        """Whether a later month bills what this one leaves undone: its months are billed in their order, then."""
+
+    @property
     def decisions_asset(self) -> tuple[str, str]:
         """The asset that shows its decisions: ("projects", "target")."""
 
@@ -76,6 +88,9 @@ class Service(Protocol):
 
     def line_items(self, decisions: pd.DataFrame, inputs: FrozenInputs) -> pd.DataFrame:
         """Return the lines (schema LINE_ITEMS) of what is owed in the decisions given."""
+
+    def work_billed(self, decisions: pd.DataFrame, inputs: FrozenInputs) -> pd.DataFrame:
+        """Return the work that those lines bill, each piece of it once and never again (schema BILLED_RESPONSES)."""
 
 
 def price_in_force(prices: pd.DataFrame, service_code: str, on: date) -> Decimal | None:

@@ -22,7 +22,7 @@ FLOORS = (
     {"rules", "services"},
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {
-        "adhoc", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay",
+        "adhoc", "freezable", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay",
         "replay_orphans", "replay_consequences", "replay_ownership", "replay_support", "demo",
     },
     {

@@ -1,0 +1,55 @@
+"""support/reported: what of support hours a person should look at after a month was decided."""
+
+import pandas as pd
+from dagster import AssetExecutionContext, AssetIn, AssetsDefinition, Output, PartitionsDefinition, ResourceParam, asset
+
+from rcbill_assets.assets.describe import column_schema, looked_at
+from rcbill_assets.assets.run import OWNER, month_of, readable
+from rcbill_assets.ledger.support import Support
+from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.support_billed import changed_since_billed
+from rcbill_assets.rules.support_reported import reported
+from rcbill_assets.schemas.intake import conform, empty
+from rcbill_assets.schemas.support import SUPPORT_DECISIONS, SUPPORT_REPORTED
+from rcbill_assets.services.support import SUPPORT
+
+
+def reported_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
+    """Return the asset support/reported."""
+
+    @asset(
+        key=["support", "reported"],
+        partitions_def=months,
+        group_name="support",
+        owners=[OWNER],
+        kinds={"pandas"},
+        description=(
+            "One row per response and thing about it that a person should look at: it waits to be mended, has no "
+            "project or one that does not exist, came too late, or was changed since it was billed."
+        ),
+        metadata={"dagster/column_schema": column_schema(SUPPORT_REPORTED)},
+        ins={
+            "frozen": AssetIn(key=["billing", "inputs"]),
+            "decided": AssetIn(key=list(SUPPORT.decisions_asset)),
+            "responses": AssetIn(key=["support", "responses"]),
+        },
+    )
+    def support_reported(
+        context: AssetExecutionContext,
+        site: ResourceParam[Site],
+        frozen: pd.DataFrame,
+        decided: pd.DataFrame,
+        responses: pd.DataFrame,
+    ) -> Output[pd.DataFrame]:
+        """Collect it."""
+        found = empty(SUPPORT_REPORTED)
+        if not decided.empty:
+            with readable():
+                first = frozen.iloc[0]
+                kept = site.storage.read_freeze(month_of(context), int(first["freeze_number"]), first["sha256"])
+                billed = Support(site.ledger).billed()
+            changed = changed_since_billed(responses, billed)
+            found = reported(conform(decided, SUPPORT_DECISIONS), kept["projects"], changed)
+        return Output(found, metadata=looked_at(found, **found["rule"].value_counts().to_dict()))
+
+    return support_reported

@@ -1,0 +1,204 @@
+"""Support hours through the same door as the annual fee: each minute once, whatever is logged when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.ledger import support_tables as st
+from rcbill_assets.ledger import tables as t
+from rcbill_assets.ledger.desk import Desk
+from rcbill_assets.schemas.support import EVENT
+from tests.pipeline.conftest import MakeHouse
+from tests.pipeline.house import House, past_lines
+from tests.unit.rules.support_frames import Row, export, request, response
+
+NOVEMBER, DECEMBER = "2024-12-05T13:05:00Z", "2025-01-05T13:05:00Z"
+BOTH = {"1": {"first_billing_month": "2024-10"}, "2": {"first_billing_month": "2024-10"}}
+MakeSupported = Callable[..., House]
+
+
+def worked(record_id: str = "6", instance: int = 1, **facts: Any) -> Row:
+    return response(record_id, instance, **{"end_date": "2024-10-12", **facts})
+
+
+def asked(record_id: str = "6", **facts: Any) -> Row:
+    return request(record_id, **{"project_id": "20", "pi_email": "jane@example.org", "pi": "Dr. Jane Roe", **facts})
+
+
+def put(house: House, *rows: Row) -> None:
+    """The records export that somebody has put into place."""
+    (house.home / "service-requests.csv").write_bytes(export(*rows).drop(columns=EVENT).to_csv(index=False).encode())
+
+
+def support_lines(house: House) -> list[tuple[str, str, str, str]]:
+    lines = house.rows(t.line_items)
+    lines = lines[lines["service_code"] == "2"].sort_values(["billing_month", "billing_id"])
+    return [
+        (line.billing_id, line.billing_month, str(line.quantity.normalize()), str(line.amount))
+        for line in lines.itertuples()
+    ]
+
+
+def minutes(house: House) -> dict[tuple[str, int, str], Decimal]:
+    rows = house.rows(st.billed_responses)
+    return {(row.record_id, row.instance, row.part): row.minutes for row in rows.itertuples()}
+
+
+@pytest.fixture
+def make_supported(make_house: MakeHouse) -> MakeSupported:
+    def make(ledger_url: str | None = None, **choices: Any) -> House:
+        return make_house(ledger_url, services=BOTH, improbable_month={"fewest_months": 60}, **choices)
+
+    return make
+
+
+def test_a_month_of_hours_is_billed_once_on_every_ledger(ledger_url: str, make_supported: MakeSupported) -> None:
+    house = make_supported(ledger_url)
+    put(
+        house,
+        asked(), worked(time2="75", time_more="1.5"), worked(instance=2, always_bill="1"),
+        worked(instance=3, help_desk_response_complete="0", billable_rate=None),
+        asked("7", project_id="30"), worked("7", time2="15", billable_rate="100", always_bill="1"),
+        worked("7", 2, time2="75"),
+    )  # fmt: skip
+    first = house.billed()
+    assert support_lines(house) == [
+        ("2-6", "2024-10", "1", "130.00"), ("2-6-PB", "2024-10", "1.5", "0.00"), ("2-7", "2024-10", "0.25", "25.00"),
+    ]  # fmt: skip
+    assert minutes(house) == {("6", 1, "free"): 90, ("6", 2, "rated"): 60, ("7", 1, "rated"): 15}
+    assert {"7 #2"} <= set(house.held_back())
+    (mail,) = house.mails("handoff")
+    assert len(house.sheet()) == first.facts["billed"]
+    assert mail["To"] == "fiscal-team@example.org"
+    once = house.tells()
+    house.billed()
+    assert house.tells() == once
+
+
+def test_hours_that_are_mended_or_logged_late_are_billed_and_nothing_twice(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    rows = [asked(), worked(always_bill="1"), asked("7"), worked("7", time2="75", always_bill="1")]
+    put(house, *rows)
+    house.billed()
+    assert support_lines(house) == [("2-6", "2024-10", "1", "130.00")]
+    put(
+        house,
+        *rows[:3],
+        worked("7", time2="75", time_more="2", always_bill="1"),
+        asked("8"),
+        worked("8", always_bill="1"),
+    )
+    house.billed()
+    assert support_lines(house)[1:] == [("2-7", "2024-10", "2", "260.00")], (
+        "held back, mended, billed by a further freeze"
+    )
+    house.billed("2024-11", NOVEMBER)
+    assert support_lines(house)[2:] == [("2-8-A1", "2024-11", "1", "130.00")], "logged after its month was billed"
+    late = house.lines("2024-11").query("service_code == '2'").iloc[0]
+    assert (late["kind"], late["period_start"].isoformat()) == ("adjustment", "2024-10-01")
+    assert "Worked in October 2024" in late["comments"]
+    house.billed("2024-11", DECEMBER)
+    house.billed("2024-12", DECEMBER)
+    assert len(support_lines(house)) == 3
+    assert sum(minutes(house).values()) == 60 + 120 + 60
+
+
+def test_a_month_waits_for_the_month_before(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    put(house, asked(), worked())
+    run = house.bill("2024-11", NOVEMBER)
+    assert not run.success
+    assert "2024-10 is not billed yet, and what it leaves undone 2024-11 bills" in " ".join(run.reasons)
+    assert house.rows(t.freezes).empty
+    house.billed()
+    house.billed("2024-11", NOVEMBER)
+
+
+def test_without_its_export_a_month_is_not_billed_by_half(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    run = house.bill()
+    assert not run.success
+    assert "service-requests.csv is not there" in " ".join(run.reasons)
+    assert house.rows(t.line_items).empty
+
+
+def test_the_free_hour_is_frozen_with_what_is_billed(make_supported: MakeSupported) -> None:
+    house = make_supported(support={"free_hour": "exact"})
+    put(house, asked(), worked(time2="45"))
+    house.billed()
+    put(house, asked(), worked(time2="45"), worked(instance=2, time2="45", end_date="2024-11-02"),
+        worked(instance=3, time2="15", end_date="2024-10-30"))  # fmt: skip
+    house.billed("2024-11", NOVEMBER)
+    assert support_lines(house) == [
+        ("2-6-PB", "2024-10", "0.75", "0.00"), ("2-6", "2024-11", "0.75", "97.50"),
+        ("2-6-PB-A1", "2024-11", "0.25", "0.00"),
+    ]  # fmt: skip
+
+
+def test_a_plan_bills_its_own_month_only_and_leaves_nothing(make_supported: MakeSupported) -> None:
+    house = make_supported(doors={"handoff": "preview"})
+    put(house, asked(), worked(always_bill="1"), worked(instance=2, end_date="2024-11-02", always_bill="1"))
+    run = house.billed("2024-11", NOVEMBER)
+    assert run.facts["mode"] == "preview"
+    decided = house.site.storage.assets / "support" / "decisions"
+    assert house.rows(t.line_items).empty
+    assert house.rows(st.billed_responses).empty
+    shown = pd.read_parquet(next(decided.rglob("*.parquet")))
+    assert dict(zip(shown["identifier"], shown["rule"], strict=True)) == {"6 #1": "settled", "6 #2": "owed"}
+
+
+def test_a_line_with_work_that_was_billed_meanwhile_is_not_made_and_the_rest_of_it_comes_late(
+    make_supported: MakeSupported,
+) -> None:
+    """The order of months keeps runs apart; this is what holds when somebody gets around it."""
+    house = make_supported()
+    put(
+        house,
+        asked(),
+        worked(always_bill="1"),
+        worked(instance=2, always_bill="1"),
+        asked("7"),
+        worked("7", always_bill="1"),
+    )
+    site = house.site
+    commit = site.months.commit_decision
+
+    def another_was_first(*decision: Any, **more: Any) -> Any:
+        with site.ledger.engine.begin() as connection:
+            line = past_lines(BillingMonth(2023, 10), 1, Decimal(1)).iloc[0].to_dict()
+            connection.execute(t.service_instances.insert(), {
+                "service_instance_id": line["service_instance_id"], "service_code": "1", "identifier": "x",
+                "active": True, "created_at": site.clock.now(), "source": "test",
+            })  # fmt: skip
+            line |= {"id": 1, "to_decide": False, "source": "test", "created_at": site.clock.now()}
+            connection.execute(t.line_items.insert(), {k: v for k, v in line.items() if k in t.line_items.columns})
+            connection.execute(st.billed_responses.insert(), {
+                "record_id": "6", "event": "", "instance": 2, "part": "rated", "minutes": Decimal(60),
+                "recorded_rate": Decimal(130), "service_month": "2024-10", "line_item_id": 1,
+            })  # fmt: skip
+        return commit(*decision, **more)
+
+    site.months.commit_decision = another_was_first  # type: ignore[method-assign]
+    house.bill(site=site)
+    assert support_lines(house) == [("2-7", "2024-10", "1", "130.00")]
+    house.billed("2024-11", NOVEMBER)
+    assert support_lines(house)[1:] == [("2-6-A1", "2024-11", "1", "130.00")]
+    assert sum(minutes(house).values()) == 180
+
+
+def test_work_under_another_contract_is_never_billed_even_when_that_is_over(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    desk = Desk(house.eye.ledger)
+    from_at, until = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 11, 15, tzinfo=UTC)
+    desk.exempt("project", "20", from_at=from_at, until_at=until, who="Ada", why="contract 7", now=from_at)
+    put(house, asked(), worked(always_bill="1"))
+    house.billed()
+    house.billed("2024-11", NOVEMBER)
+    assert support_lines(house) == []
