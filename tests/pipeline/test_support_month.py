@@ -197,7 +197,7 @@ def test_work_under_another_contract_is_never_billed_even_when_that_is_over(make
     house = make_supported()
     desk = Desk(house.eye.ledger)
     from_at, until = datetime(2024, 10, 1, tzinfo=UTC), datetime(2024, 11, 15, tzinfo=UTC)
-    desk.exempt("project", "20", from_at=from_at, until_at=until, who="Ada", why="contract 7", now=from_at)
+    desk.add_exemption("project", "20", from_at=from_at, until_at=until, who="Ada", why="contract 7", now=from_at)
     put(house, asked(), worked(always_bill="1"))
     house.billed()
     house.billed("2024-11", NOVEMBER)
