@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from rcbill_assets.demo.accounts import with_accounts
 from rcbill_assets.demo.bad_cases import MALFORMED, bad_case_projects, plant_bad_cases
 from rcbill_assets.demo.columns import (
     DAY,
@@ -51,7 +52,7 @@ from rcbill_assets.demo.names import (
     TOPICS,
 )
 from rcbill_assets.demo.people import FOUNDERS, addresses, make_users
-from rcbill_assets.demo.redcap_tables import write_site
+from rcbill_assets.demo.redcap_tables import nothing_written_yet, write_site
 from rcbill_assets.demo.rights import make_rights
 
 MIN_PROJECTS: Final = 150
@@ -116,6 +117,8 @@ def make_site(
         "redcap_auth": auth,
     }
     site = plant_bad_cases(site, today, time_zone, malformed=malformed)
+    site = with_accounts(site, today, seed)
+    site["free_support_time_remaining"] = nothing_written_yet()
     return site | make_log_events(site["redcap_projects"], site["redcap_user_information"], seed, today)
 
 

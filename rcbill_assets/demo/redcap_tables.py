@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
-from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Integer, MetaData, Numeric, String, Table, Text
 from sqlalchemy.dialects.mysql import DATETIME, ENUM, MEDIUMTEXT, TINYINT
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
@@ -43,6 +43,7 @@ _EVENT: Final[TypeEngine[Any]] = String(20).with_variant(
 )  # fmt: skip
 
 REDCAP: Final = MetaData()
+FREE_SUPPORT_TIME: Final = "free_support_time_remaining"
 
 
 def _table(name: str, *items: SchemaItem) -> None:
@@ -122,6 +123,17 @@ _table(
     *_plain(_FLAG, *PRIVILEGES),
 )
 _table("redcap_auth", _key("username", _NAME))
+# Not REDCap's own: a site makes it for the banner in which its customers see what is left of their free hour.
+_table(
+    FREE_SUPPORT_TIME,
+    Column("project_id", Integer, primary_key=True, autoincrement=False),
+    Column(FREE_SUPPORT_TIME, Numeric(10, 6)),
+)
+
+
+def nothing_written_yet() -> pd.DataFrame:
+    """The rows of `free_support_time_remaining`: none, before the first job writes it."""
+    return pd.DataFrame({"project_id": pd.Series(dtype="int64"), FREE_SUPPORT_TIME: pd.Series(dtype="float64")})
 
 
 def _log_index(table: str, *columns: str) -> Index:
