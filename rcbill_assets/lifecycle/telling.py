@@ -18,7 +18,7 @@ from rcbill_assets.messages.message import Message
 from rcbill_assets.messages.notices import correct_ownership_message, owner_message
 from rcbill_assets.resources.post_office import Delivery, deliver
 from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.facts import Facts
+from rcbill_assets.rules.facts import Facts, Known
 from rcbill_assets.rules.reach import LONGEST
 from rcbill_assets.statuses import CORRECT_OWNERSHIP
 from rcbill_assets.text import comparable
@@ -35,7 +35,7 @@ def tell(
         return []
     # What the outbox cannot hold is no address.
     rows = rows.assign(address=rows["address"].where(rows["address"].str.len() <= LONGEST))
-    rows = _not_told_today(facts, notice, rows)
+    rows = not_told_today(facts, notice, rows)
     told = rows[rows["address"].notna()]
     if notice == CORRECT_OWNERSHIP:
         groups = told.groupby("project_id", sort=True)
@@ -47,7 +47,7 @@ def tell(
         outbox_id = _record(site, facts, notice, mine, message, run_id)
         if outbox_id is not None:
             messages.append(outbox_id)
-    in_vain = _not_tried_yet(facts, notice, rows[rows["address"].isna()])
+    in_vain = not_tried_yet(facts, notice, rows[rows["address"].isna()])
     if not in_vain.empty:
         _record(site, facts, notice, in_vain, None, run_id)
     return messages
@@ -83,30 +83,31 @@ def _record(
     return site.ledger.write(work)
 
 
-def _not_told_today(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
+def not_told_today(facts: Known, notice: str, rows: pd.DataFrame, of: str = "project_id") -> pd.DataFrame:
     """Return the rows of which the ledger has no notice, to that address, of the same day by the site's clock.
 
     A run that was killed may have told one of a project's people, and not the others.
     """
     told = facts.told[facts.told["notice"] == notice]
     today = told["at"].dt.tz_convert(facts.zone).dt.date == _day(facts.as_of, facts)
-    known = set(_keys(told[today]))
-    return rows[pd.Series([key not in known for key in _keys(rows)], index=rows.index, dtype=bool)]
+    known = set(_keys(told[today], of))
+    return rows[pd.Series([key not in known for key in _keys(rows, of)], index=rows.index, dtype=bool)]
 
 
-def _keys(rows: pd.DataFrame) -> list[tuple[Any, ...]]:
-    columns = (rows["project_id"], rows["line_item_id"].fillna(-1), comparable(rows["address"]).fillna(""))
+def _keys(rows: pd.DataFrame, of: str) -> list[tuple[Any, ...]]:
+    columns = (rows[of], rows["line_item_id"].fillna(-1), comparable(rows["address"]).fillna(""))
     return list(zip(*columns, strict=True))
 
 
-def _not_tried_yet(facts: Facts, notice: str, rows: pd.DataFrame) -> pd.DataFrame:
+def not_tried_yet(facts: Known, notice: str, rows: pd.DataFrame, of: str = "project_id") -> pd.DataFrame:
+    """Return the rows of which the ledger does not know yet, within the time of a notice, that nobody is reached."""
     told = facts.told
     since = facts.as_of - pd.Timedelta(days=facts.policy.consequences.notice_counts_for_days)
     tried = told[(told["notice"] == notice) & told["outbox_id"].isna() & (told["at"] > since)]
-    return rows[~rows["project_id"].isin(tried["project_id"])]
+    return rows[~rows[of].isin(tried[of])]
 
 
-def _day(at: datetime, facts: Facts) -> Any:
+def _day(at: datetime, facts: Known) -> Any:
     return at.astimezone(facts.zone).date()
 
 

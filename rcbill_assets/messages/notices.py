@@ -85,7 +85,7 @@ def owner_message(  # noqa: PLR0913 - what is said, to whom, of what, when, how
         total=sum((value for value in rows["open"] if isinstance(value, Decimal)), start=Decimal(0)),
         **(more or {}),
     )
-    return _message(notice, (address,), subject, body, about or _named(rows), as_of, policy)
+    return message_of(notice, (address,), subject, body, about or named(rows), as_of, policy)
 
 
 def correct_ownership_message(
@@ -103,7 +103,7 @@ def correct_ownership_message(
         contact=contact(policy),
     )
     addresses = tuple(row["address"] for row in people)
-    return _message(CORRECT_OWNERSHIP, addresses, subject, body, _named(rows), as_of, policy)
+    return message_of(CORRECT_OWNERSHIP, addresses, subject, body, named(rows), as_of, policy)
 
 
 def contact(policy: Policy) -> str:
@@ -111,16 +111,17 @@ def contact(policy: Policy) -> str:
     return policy.mail.reply_to or policy.mail.redcap_team[0]
 
 
-def _named(rows: pd.DataFrame) -> str:
-    """Return the projects and items that are told of, short enough for a key."""
-    said = rows[["project_id", "line_item_id"]].drop_duplicates().astype("string").fillna("")
-    named = sorted(said["project_id"] + "/" + said["line_item_id"])
-    return hashlib.sha256(",".join(named).encode()).hexdigest()[:32]
+def named(rows: pd.DataFrame, of: str = "project_id") -> str:
+    """Return the projects (or accounts: `of`) and items that are told of, short enough for a key."""
+    said = rows[[of, "line_item_id"]].drop_duplicates().astype("string").fillna("")
+    names = sorted(said[of] + "/" + said["line_item_id"])
+    return hashlib.sha256(",".join(names).encode()).hexdigest()[:32]
 
 
-def _message(
+def message_of(
     notice: str, to: Sequence[str], subject: str, body: str, about: str, as_of: datetime, policy: Policy
 ) -> Message:
+    """Return a notice's message, which is told once on a day of what it is about."""
     return Message(
         template=notice,
         about=about,
@@ -143,7 +144,7 @@ def impending_bills_message(
     subject, body = templates.render(
         "impending_bills_team", told=len(rows) - len(untold), untold=plain_rows(untold), file_name=file.file_name
     )
-    return _to_team(f"{IMPENDING_BILL}_team", "list", subject, body, as_of, policy, (file,))
+    return to_team(f"{IMPENDING_BILL}_team", "list", subject, body, as_of, policy, (file,))
 
 
 def held_back_consequences_message(
@@ -151,7 +152,7 @@ def held_back_consequences_message(
 ) -> Message:
     """Return the list, to the REDCap team, of consequences that are held back, and why (schema HELD_BACK_LIST)."""
     subject, body = templates.render("held_back_consequences", count=len(held), groups=_by_reason(held))
-    return _to_team("held_back_consequences", about, subject, body, as_of, policy, period="")
+    return to_team("held_back_consequences", about, subject, body, as_of, policy, period="")
 
 
 def _by_reason(held: pd.DataFrame) -> list[dict[str, Any]]:
@@ -163,7 +164,7 @@ def _by_reason(held: pd.DataFrame) -> list[dict[str, Any]]:
     return sorted(groups, key=lambda group: -len(group["projects"]))
 
 
-def _to_team(
+def to_team(
     template: str,
     about: str,
     subject: str,
@@ -174,6 +175,7 @@ def _to_team(
     *,
     period: str | None = None,
 ) -> Message:
+    """Return a message to the REDCap team; one without a period is told once of what it is about."""
     return Message(
         template=template,
         about=about,

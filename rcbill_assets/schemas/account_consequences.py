@@ -6,11 +6,28 @@ import pandera.pandas as pa
 
 from rcbill_assets.schemas.columns import day, decimal, flag, instant, text, whole
 from rcbill_assets.schemas.consequences import ACT, HELD_BACK
+from rcbill_assets.schemas.redcap import Source
 from rcbill_assets.statuses import ACCOUNT_CONSEQUENCES, ACCOUNT_NOTICES
 
 # An account that has expired already needs nothing.
 NOTHING = "nothing to do"
 ACCOUNT_OUTCOMES = (ACT, HELD_BACK, NOTHING)
+
+# What is written of an account, and what has to stand then.
+ACCOUNT_USERS = Source(
+    table="redcap_user_information",
+    key="ui_id",
+    user_column="username",
+    schema=pa.DataFrameSchema(
+        {
+            "ui_id": whole("REDCap's id of the user", unique=True),
+            "username": text("Name the user logs in with, as written", nullable=False),
+            "user_expiration": instant("When the account expires; missing: never"),
+            "user_comments": text("What administrators have noted of the user"),
+        },
+        name="account_users",
+    ),
+)
 
 ACCOUNT_ITEMS = pa.DataFrameSchema(
     {
@@ -92,6 +109,7 @@ ACCOUNTS_HELD_BACK = pa.DataFrameSchema(
         "sponsor_email": text("The sponsor's address"),
         "pi_email": text("The PI's address"),
         "billing_id": text("Unpaid line item that it follows from"),
+        "invoice_number": text("Its invoice"),
         "open": decimal("What is still asked for", unit="currency", nullable=True),
     },
     name="accounts_held_back",
