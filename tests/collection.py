@@ -31,7 +31,7 @@ NEED_OF = {
     "peer_cases": PEER_CASES,
 }
 # Fixtures that have no business in a unit test
-SERVERS = {*NEED_OF, "ledger_url", "redcap_url", "smtp_server", "smtp_login_server"}
+SERVERS = {*NEED_OF, "ledger_url", "redcap_url", "smtp_server", "smtp_login_server", "http_server", "start_redcap"}
 
 
 def absent() -> set[str]:

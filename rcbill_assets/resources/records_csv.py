@@ -19,7 +19,9 @@ from rcbill_assets.schemas.billing import REJECTS, REPORTED
 from rcbill_assets.schemas.intake import QUOTED, conform, empty, together
 
 NULL = r"\N"
-RECORD_ID, REPEAT_INSTRUMENT, REPEAT_INSTANCE = "record_id", "redcap_repeat_instrument", "redcap_repeat_instance"
+# REDCap's own columns.
+RECORD_ID, EVENT = "record_id", "redcap_event_name"
+REPEAT_INSTRUMENT, REPEAT_INSTANCE = "redcap_repeat_instrument", "redcap_repeat_instance"
 _OTHERWISE_ENCODED = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK": "a workbook", b"\xd0\xcf": "a workbook"}
 _AGAIN = "export the records again, as CSV with raw values"
 _STANDS_FOR_BYTES = "\ufffd"
@@ -87,7 +89,7 @@ def records_of(content: bytes, where: str, fields: Fields) -> Export:
         raise SourceError(f"{where} is no whole CSV ({str(error).strip()}): {_AGAIN}.") from None
     none = pd.Series(pd.NA, index=cells.index, dtype="string")
     rows = pd.DataFrame({name: cells[named[name]] if name in named else none for name in fields.names})
-    return Export(rows, empty(REJECTS) if all_text else _no_text(rows, fields.table))
+    return Export(rows, empty(REJECTS) if all_text else cells_that_are_no_text(rows, fields.table))
 
 
 def _headings(text: str, where: str) -> list[str]:
@@ -131,8 +133,8 @@ def _columns(headings: list[str], where: str, fields: Fields) -> dict[str, int]:
     return {name: headings.index(heading) for name, heading in fields.names.items() if heading in headings}
 
 
-def _no_text(rows: pd.DataFrame, table: str) -> pd.DataFrame:
-    """Return a reject for each cell with bytes that are no UTF-8."""
+def cells_that_are_no_text(rows: pd.DataFrame, table: str) -> pd.DataFrame:
+    """Return a reject for each cell with bytes that are no UTF-8, shown as U+FFFD."""
     found = []
     keys = "record_id=" + rows[RECORD_ID].fillna("NULL")
     if REPEAT_INSTANCE in rows.columns:

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from pytest_httpserver import HTTPServer
 
-from tests.servers import databases, smtp
+from tests.servers import databases, redcap_api, smtp
 from tests.servers.databases import MariaDB, Postgres
 from tests.servers.programs import PROGRAMS
+from tests.servers.redcap_api import RedcapProject
 from tests.servers.smtp import MailServer
 
 
@@ -88,6 +90,20 @@ def smtp_login_server(tmp_path: Path) -> Iterator[MailServer]:
     """A mail server that wants STARTTLS and a login first."""
     with smtp.smtp_with_login(tmp_path) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def http_server() -> Iterator[HTTPServer]:
+    """A running web server."""
+    with redcap_api.http() as server:
+        yield server
+
+
+@pytest.fixture
+def start_redcap(http_server: HTTPServer) -> Iterator[Callable[..., RedcapProject]]:
+    """Starts a REDCap that answers its API for a project of a test's own making, on loopback."""
+    with ExitStack() as projects:
+        yield lambda fields, **more: projects.enter_context(redcap_api.redcap_api(http_server, fields, **more))
 
 
 @pytest.fixture(scope="session")

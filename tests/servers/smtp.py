@@ -113,10 +113,10 @@ def smtp() -> Iterator[MailServer]:
 @contextmanager
 def smtp_with_login(folder: Path) -> Iterator[MailServer]:
     """A mail server that takes nothing before STARTTLS and a login. Its certificate is vouched for by `ca_file`."""
-    certificate, key = _certificate(folder)
-    server = MailServer(HOST, free_port(), user="rcbill", password="brief@taube/5%x:z", ca_file=certificate)
+    vouched_for, key = certificate(folder)
+    server = MailServer(HOST, free_port(), user="rcbill", password="brief@taube/5%x:z", ca_file=vouched_for)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(vouched_for, key)
 
     def login(_smtp: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: object) -> AuthResult:
         known = LoginPassword(server.user.encode(), server.password.encode())
@@ -136,13 +136,13 @@ def _running(server: MailServer, **options: Any) -> Iterator[None]:
         controller.stop()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+def certificate(folder: Path) -> tuple[Path, Path]:
     """A certificate for localhost that vouches for itself, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.now(UTC)
     alternatives = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(HOST))]
-    certificate = (
+    signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
@@ -151,7 +151,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     certificate_file, key_file = folder / "certificate.pem", folder / "key.pem"
-    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    certificate_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
