@@ -32,7 +32,7 @@ POLICY = Policy.model_validate({"doors": {"handoff": "send"}, "services": {"1": 
 def raw_read(redcap_url: str) -> Callable[[], object]:
     """Return the reading of the columns that billing reads, with nothing done to them."""
     database = RedcapDb(redcap_url)
-    return lambda: [database.raw(source.table) for source in SOURCES]
+    return lambda: [database.raw(source) for source in SOURCES]
 
 
 def new_site(redcap_url: str, projects: str) -> Callable[[], object]:

@@ -13,6 +13,9 @@ GRANT SELECT (ui_id, username, user_email, user_email2, user_email3, user_firstn
 GRANT SELECT (id, pid, username, email, firstname, lastname, billable, sequestered, created, updated)
     ON redcap.redcap_entity_project_ownership TO 'rcbill_reader'@'%';
 GRANT SELECT (project_id, record_count, time_of_count) ON redcap.redcap_record_counts TO 'rcbill_reader'@'%';
+-- Table-based accounts (service 3), where they are billed: never the passwords.
+GRANT SELECT (username) ON redcap.redcap_auth TO 'rcbill_reader'@'%';
+GRANT SELECT (user_sponsor, user_expiration, user_comments) ON redcap.redcap_user_information TO 'rcbill_reader'@'%';
 -- Rights and roles: every column but tokens. Which these are differs by REDCap's version: this prints the two statements.
 SELECT CONCAT('GRANT SELECT (', GROUP_CONCAT(CONCAT('`', column_name, '`') ORDER BY ordinal_position), ') ON ', table_schema,
               '.', table_name, ' TO ''rcbill_reader''@''%'';') AS run_this

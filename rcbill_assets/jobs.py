@@ -5,7 +5,7 @@ from __future__ import annotations
 from dagster import AssetSelection, define_asset_job, in_process_executor
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets import registers
+from rcbill_assets.assets import redcap, registers
 from rcbill_assets.assets.run import (
     ASK_FOR_OWNERS,
     JOB,
@@ -95,8 +95,8 @@ def show_registers() -> UnresolvedAssetJobDefinition:
     )
 
 
-# What is decided on projects and people reads all of REDCap's tables, in the same run.
-_REDCAP = AssetSelection.groups("redcap")
+# What is decided on projects and people reads all of REDCap's tables, in the same run; but for those of accounts.
+_REDCAP = AssetSelection.groups("redcap") - AssetSelection.assets(*redcap.ACCOUNT_KEYS)
 
 
 def _of(name: str, description: str, *keys: str) -> UnresolvedAssetJobDefinition:

@@ -9,12 +9,15 @@ from dagster import AssetKey, AssetOut, AssetsDefinition, Output, ResourceParam,
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, readable
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.accounts import CODE as ACCOUNT
 from rcbill_assets.schemas.billing import REJECTS
 from rcbill_assets.schemas.redcap import (
+    AUTH,
     CONFIG,
     PROJECT_OWNERSHIP,
     PROJECTS,
     RECORD_COUNTS,
+    USER_ACCOUNTS,
     USER_INFORMATION,
     USER_RIGHTS,
     Source,
@@ -97,4 +100,36 @@ def redcap_work_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFra
         yield Output(frame, output_name=f"redcap_{name}", metadata=about(frame, source=site.redcap.shown_url))
 
 
-ASSETS: list[AssetsDefinition] = [redcap_extract, redcap_work_extract]
+# What is read of accounts is for their own jobs: those of projects do not wait for it.
+ACCOUNT_KEYS = [["redcap", name] for name in ("auth", "user_accounts", "account_rejects")]
+
+
+@multi_asset(
+    name="redcap_account_extract",
+    outs={
+        "redcap_auth": _out("auth", "One row per table-based account.", AUTH.schema),
+        "redcap_user_accounts": _out(
+            "user_accounts", "One row per REDCap user: sponsor, expiration and comments.", USER_ACCOUNTS.schema
+        ),
+        "redcap_account_rejects": _out(
+            "account_rejects",
+            "One row per value of these two tables that cannot be read or counts for nothing. An account with one is "
+            "not billed until somebody mends it.",
+            REJECTS,
+        ),
+    },
+)
+def redcap_account_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFrame]]:
+    """Read who the table-based accounts are, and how long they hold.
+
+    A site that does not bill them may have none, or keep them from the reader.
+    """
+    needed = site.policy.service(ACCOUNT).first_billing_month is not None
+    with readable():
+        accounts = site.redcap.accounts(site.policy.zone, needed=needed)
+    frames = {"auth": accounts.auth, "user_accounts": accounts.user_accounts, "account_rejects": accounts.rejects}
+    for name, frame in frames.items():
+        yield Output(frame, output_name=f"redcap_{name}", metadata=about(frame, source=site.redcap.shown_url))
+
+
+ASSETS: list[AssetsDefinition] = [redcap_extract, redcap_work_extract, redcap_account_extract]

@@ -17,14 +17,18 @@ from sqlalchemy.engine import URL, Connection
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.engine import explained, make_engine, parse_url, shown
+from rcbill_assets.resources.catalogue import columns_of
 from rcbill_assets.resources.redcap_rights import with_privileges
 from rcbill_assets.schemas.billing import REJECTS
-from rcbill_assets.schemas.intake import first_by_key, read, together
+from rcbill_assets.schemas.intake import empty, first_by_key, read, together
 from rcbill_assets.schemas.redcap import (
+    ACCOUNT_SOURCES,
+    AUTH,
     CONFIG,
     PROJECT_OWNERSHIP,
     PROJECTS,
     RECORD_COUNTS,
+    USER_ACCOUNTS,
     USER_INFORMATION,
     USER_RIGHTS,
     Source,
@@ -36,7 +40,7 @@ UNDERSTOOD = {"charset"}
 
 
 def source_sql(table: str) -> str:
-    """Return the SELECT of a table: dbt_like_sql/sources/{table}.sql."""
+    """Return a SELECT of ours: dbt_like_sql/sources/{table}.sql."""
     return (files("dbt_like_sql.sources") / f"{table}.sql").read_text(encoding="utf-8")
 
 
@@ -65,6 +69,18 @@ class RedcapWork:
     rejects: pd.DataFrame
 
 
+@dataclass(frozen=True)
+class RedcapAccounts:
+    """Table-based accounts (`auth`), what users' rows say of them (`user_accounts`), and what could not be read.
+
+    Of several of one name the first counts; the rest are reported.
+    """
+
+    auth: pd.DataFrame
+    user_accounts: pd.DataFrame
+    rejects: pd.DataFrame
+
+
 class RedcapDb:
     """A REDCap database, or a replica of one: MariaDB/MySQL, or SQLite for made-up sites."""
 
@@ -79,7 +95,7 @@ class RedcapDb:
 
     def extract(self, source: Source, zone: ZoneInfo) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the typed frame of a table and its rejects; SourceError or UnreachableError when it cannot be read."""
-        frame, rejects = read(self.raw(source.table), source, zone)
+        frame, rejects = read(self.raw(source), source, zone)
         if frame.empty and not source.may_be_empty:
             raise SourceError(
                 f"Table {source.table} of {WHAT} ({self.shown_url}) has no rows that can be read: "
@@ -113,20 +129,42 @@ class RedcapDb:
         rights, bad_rights = self.extract(USER_RIGHTS, zone)
         return RedcapWork(counts, rights, together([bad_counts, bad_rights], REJECTS))
 
-    def raw(self, table: str) -> pd.DataFrame:
+    def accounts(self, zone: ZoneInfo, *, needed: bool = True) -> RedcapAccounts:
+        """Return the table-based accounts, each table as it is when its turn comes.
+
+        A site that bills no accounts need have none, nor let its reader see them: with `needed` false the frames are
+        empty then.
+        """
+        if not needed and not self._may_read(*ACCOUNT_SOURCES):
+            return RedcapAccounts(empty(AUTH.schema), empty(USER_ACCOUNTS.schema), empty(REJECTS))
+        auth, bad_auth = self.extract(AUTH, zone)
+        auth, same_auth = first_by_key(auth, AUTH, "username", text=True)
+        users, bad_users = self.extract(USER_ACCOUNTS, zone)
+        users, same_users = first_by_key(users, USER_ACCOUNTS, "username", text=True)
+        return RedcapAccounts(auth, users, together([bad_auth, same_auth, bad_users, same_users], REJECTS))
+
+    def _may_read(self, *sources: Source) -> bool:
+        """Whether the tables are there, and all their columns are to be seen."""
+        with explained(WHAT, self.url), self.engine.connect() as connection:
+            return all(set(source.schema.columns) <= set(columns_of(connection, source.table)) for source in sources)
+
+    def raw(self, source: Source) -> pd.DataFrame:
         """Return a table's rows with whatever types the database gives, and its key where that is made of several."""
-        rows = self._rows(table)
-        if table == USER_RIGHTS.table:
+        rows = self._rows(source)
+        if source is USER_RIGHTS:
             key = rows["project_id"].astype("string") + " " + rows["username"].astype("string")
             rows[USER_RIGHTS.key] = key
         return rows
 
-    def _rows(self, table: str) -> pd.DataFrame:
-        query = source_sql(table)
-        if table == USER_RIGHTS.table:
+    def _rows(self, source: Source) -> pd.DataFrame:
+        query = source_sql(source.sql)
+        if source is USER_RIGHTS:
             with explained(WHAT, self.url), self.engine.connect() as connection:
                 query = with_privileges(query, connection)
-        hint = f"check that it is a REDCap database with the table {table} as dbt_like_sql/sources/{table}.sql reads it"
+        hint = (
+            f"check that it is a REDCap database with the table {source.table} as "
+            f"dbt_like_sql/sources/{source.sql}.sql reads it"
+        )
         # SQLAlchemy proves the connection and the query first: connectorx takes 30 s to fail, and says less.
         with explained(WHAT, self.url, table_hint=hint), self.engine.connect() as connection:
             if self.url.get_backend_name() == "mysql":

@@ -25,6 +25,15 @@ ACCOUNT_EXPORT = pa.DataFrameSchema(
     name="account_requests_export",
 )
 
+# Of each account the newest request counts.
+ACCOUNT_REQUESTS = pa.DataFrameSchema(
+    {
+        "account": text("The account's username as it is compared", nullable=False, unique=True),
+        **ACCOUNT_EXPORT.columns,
+    },
+    name="account_requests",
+)
+
 # One row per account: a row of redcap_auth, with its user and its request where there are any.
 ACCOUNTS = pa.DataFrameSchema(
     {
@@ -36,6 +45,7 @@ ACCOUNTS = pa.DataFrameSchema(
         "suspended_at": instant("When it was suspended; missing while it is not"),
         "last_login": instant("When it was last used"),
         "request_id": text("The request's record; missing when there is none"),
+        "redcap_sponsor": text("Sponsor by REDCap's user_sponsor, whom it warns of the expiration"),
         "sponsor_username": text("Sponsor: of the request, else of REDCap's user_sponsor"),
         "sponsor_name": text("The sponsor's name, of REDCap's user"),
         "sponsor_email": text("The sponsor's address: of the request, else of REDCap's user"),
@@ -45,9 +55,35 @@ ACCOUNTS = pa.DataFrameSchema(
         "pi_email": text("The PI's address"),
         "fiscal_name": text("Fiscal contact"),
         "fiscal_email": text("Fiscal contact's address"),
+        "problem": text("Why its expiration is not known; missing when it is"),
     },
     name="accounts",
 )  # fmt: skip
+
+SPONSORLESS = pa.DataFrameSchema(
+    {
+        "account": text("The account's username as it is compared", nullable=False, unique=True),
+        "username": text("The account's username, as written", nullable=False),
+        "expiration": instant("When the account expires; missing: never"),
+        "redcap_sponsor": text("Sponsor by REDCap's user_sponsor"),
+        "sponsor_username": text("Sponsor: of the request, else of REDCap's user_sponsor"),
+        "sponsor_email": text("The sponsor's address"),
+        "pi_email": text("The PI's address"),
+        "why": text("Why nobody can renew it", nullable=False),
+    },
+    name="accounts_without_sponsor",
+)
+
+ACCOUNT_PROJECTS = pa.DataFrameSchema(
+    {
+        "account": text("The account's username as it is compared", nullable=False),
+        "project_id": whole("Project on which it has a valid row of rights"),
+        "creation_time": instant("When the project was created"),
+        "pi_email": text("Address of the PI named in the project"),
+    },
+    name="account_projects",
+    unique=["account", "project_id"],
+)
 
 # The history: what was first seen of each account, and each change seen since.
 EXPIRATIONS = pa.DataFrameSchema(

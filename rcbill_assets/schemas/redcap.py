@@ -24,6 +24,13 @@ class Source:
     project_column: str | None = None  # the column that names the project a bad row holds back
     user_column: str | None = None  # the column that names the user whose projects a bad row holds back
     may_be_empty: bool = False
+    # The file of its SELECT, where a table has two.
+    select: str | None = None
+
+    @property
+    def sql(self) -> str:
+        """The name of the file in dbt_like_sql/sources that reads it."""
+        return self.select or self.table
 
 
 CONFIG = Source(
@@ -140,6 +147,32 @@ USER_RIGHTS = Source(
     may_be_empty=True,
 )
 
+# Table-based accounts (DOMAIN.md section 12): read apart, so that a site that bills none of them grants no more.
+AUTH = Source(
+    table="redcap_auth",
+    key="username",
+    schema=pa.DataFrameSchema(
+        {"username": text("The account's username, as written", nullable=False, unique=True)}, name="redcap_auth"
+    ),
+    may_be_empty=True,
+)
+USER_ACCOUNTS = Source(
+    table="redcap_user_information",
+    select="redcap_user_accounts",
+    key="ui_id",
+    user_column="username",
+    schema=pa.DataFrameSchema(
+        {
+            "ui_id": whole("REDCap's id of the user", unique=True),
+            "username": text("Name the user logs in with, as written", nullable=False),
+            "user_sponsor": text("Username of who answers for the account"),
+            "user_expiration": instant("When the account expires; missing: never"),
+            "user_comments": text("What administrators have noted of the user"),
+        },
+        name="redcap_user_accounts",
+    ),
+)
+
 # What billing reads, table by table; an unreadable value elsewhere does not hold back a bill.
 BILLED_PROJECTS: pa.DataFrameSchema = PROJECTS.schema.select_columns(
     [
@@ -155,3 +188,4 @@ BILLED_COLUMNS: frozenset[str] = frozenset(
 SOURCES: tuple[Source, ...] = (CONFIG, PROJECTS, USER_INFORMATION, PROJECT_OWNERSHIP)
 # What people's work in projects is decided on; read by the daily jobs, not by billing.
 WORK_SOURCES: tuple[Source, ...] = (RECORD_COUNTS, USER_RIGHTS)
+ACCOUNT_SOURCES: tuple[Source, ...] = (AUTH, USER_ACCOUNTS)

@@ -41,6 +41,7 @@ def site(mariadb_server: MariaDB, mariadb_url: str) -> Iterator[sa.URL]:
     url = sa.make_url(mariadb_url)
     with sa.create_engine(mariadb_url).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE invoice_line_item (id INT PRIMARY KEY)")
+        connection.exec_driver_sql("ALTER TABLE redcap_auth ADD COLUMN password VARCHAR(255)")
     mariadb_server.execute(*(f"DROP USER IF EXISTS {user}" for user in USERS))
     for statement in statements():
         here = statement.replace("redcap.", f"{url.database}.").replace("= 'redcap'", f"= '{url.database}'")
@@ -61,12 +62,16 @@ def test_the_reader_may_read_all_that_is_decided_on(site: sa.URL) -> None:
     work = database.work(ZONE)
     assert len(work.user_rights) > 150
     assert work.user_rights["high_privilege"].sum() > 0
+    accounts = database.accounts(ZONE)
+    assert len(accounts.auth) > 0
+    assert accounts.user_accounts["user_expiration"].notna().any()
 
 
 def test_the_reader_sees_no_token_and_changes_nothing(site: sa.URL) -> None:
     engine = sa.create_engine(of(site, "rcbill_reader"))
     for statement in (
         "SELECT api_token FROM redcap_user_rights",
+        "SELECT password FROM redcap_auth",
         "UPDATE redcap_projects SET date_deleted = NULL",
         "SELECT data_values FROM redcap_log_event",
     ):

@@ -20,10 +20,13 @@ from rcbill_assets.errors import SourceError, UnreachableError
 from rcbill_assets.resources import redcap_db
 from rcbill_assets.resources.redcap_db import RedcapDb, source_sql
 from rcbill_assets.schemas.redcap import (
+    ACCOUNT_SOURCES,
+    AUTH,
     CONFIG,
     PROJECT_OWNERSHIP,
     PROJECTS,
     SOURCES,
+    USER_ACCOUNTS,
     USER_INFORMATION,
     WORK_SOURCES,
     Source,
@@ -34,7 +37,7 @@ from tests.servers.processes import free_port
 ZONE = ZoneInfo("America/New_York")
 # What MariaDB can hold only where its checks are off
 UNCHECKED = "SET SESSION sql_mode = ''"
-EVERY_SOURCE = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.table)
+EVERY_SOURCE = pytest.mark.parametrize("source", [*SOURCES, *ACCOUNT_SOURCES], ids=lambda source: source.sql)
 
 Frames = dict[str, pd.DataFrame]
 
@@ -233,6 +236,45 @@ class TestWhatCannotBeRead:
             assert extract(database, PROJECT_OWNERSHIP)[0].empty
 
 
+class TestAccounts:
+    def test_a_site_that_bills_none_need_have_none(self, mariadb: RedcapDb, sqlite: RedcapDb) -> None:
+        for database in (mariadb, sqlite):
+            assert len(database.accounts(ZONE, needed=False).auth) > 0
+            change(database, "DROP TABLE redcap_auth")
+            found = database.accounts(ZONE, needed=False)
+            assert found.auth.empty
+            assert found.user_accounts.empty
+            with pytest.raises(SourceError, match="redcap_auth"):
+                database.accounts(ZONE)
+
+    def test_of_two_accounts_of_one_name_the_first_counts(self, sqlite: RedcapDb) -> None:
+        change(sqlite, "DELETE FROM redcap_auth", "INSERT INTO redcap_auth (username) VALUES ('ada'), ('Ada'), ('bo')")
+        found = sqlite.accounts(ZONE)
+        assert found.auth["username"].to_list() == ["Ada", "bo"]
+        assert found.rejects.loc[found.rejects["table"] == AUTH.table, "value"].to_list() == ["ada"]
+
+    def test_an_expiration_that_is_none_is_a_reject_of_its_user(self, sqlite: RedcapDb) -> None:
+        change(sqlite, "UPDATE redcap_user_information SET user_expiration = 'soon' WHERE ui_id = 5")
+        found = sqlite.accounts(ZONE)
+        (reject,) = found.rejects[found.rejects["column"] == "user_expiration"].to_dict("records")
+        row = found.user_accounts[found.user_accounts["ui_id"] == 5].iloc[0]
+        assert (reject["value"], reject["username"]) == ("soon", row["username"])
+        assert pd.isna(row["user_expiration"])
+
+    def test_a_reader_without_their_rights_reads_the_rest(self, mariadb_server: MariaDB, mariadb: RedcapDb) -> None:
+        database, user = mariadb.url.database, "no_accounts"
+        columns = ", ".join(USER_INFORMATION.schema.columns)
+        mariadb_server.execute(
+            f"CREATE USER {user} IDENTIFIED BY 'x'",
+            f"GRANT SELECT ({columns}) ON {database}.{USER_ACCOUNTS.table} TO {user}",
+        )
+        try:
+            reader = RedcapDb(mariadb.url.set(username=user, password="x").render_as_string(hide_password=False))
+            assert reader.accounts(ZONE, needed=False).auth.empty
+        finally:
+            mariadb_server.execute(f"DROP USER {user}")
+
+
 class TestOptionsOfTheUrl:
     def test_the_quick_way_is_taken_only_where_it_does_the_same(self, mariadb: RedcapDb, ways: list[str]) -> None:
         url = mariadb.url.update_query_dict({"charset": "utf8mb4"})
@@ -294,23 +336,24 @@ class TestTheFiles:
             for path in files("dbt_like_sql.sources").iterdir()
             if path.name.endswith(".sql")
         }
-        assert stems == {source.table for source in (*SOURCES, *WORK_SOURCES)}
+        assert stems == {source.sql for source in (*SOURCES, *WORK_SOURCES, *ACCOUNT_SOURCES)}
 
     def test_each_is_read_by_something(self, monkeypatch: pytest.MonkeyPatch, sqlite: RedcapDb) -> None:
         read: list[str] = []
         raw = RedcapDb.raw
 
-        def spy(database: RedcapDb, table: str) -> pd.DataFrame:
-            read.append(table)
-            return raw(database, table)
+        def spy(database: RedcapDb, source: Source) -> pd.DataFrame:
+            read.append(source.sql)
+            return raw(database, source)
 
         monkeypatch.setattr(RedcapDb, "raw", spy)
         sqlite.tables(ZONE)
-        assert sorted(read) == sorted(source.table for source in SOURCES)
+        sqlite.accounts(ZONE)
+        assert sorted(read) == sorted(source.sql for source in (*SOURCES, *ACCOUNT_SOURCES))
 
     @EVERY_SOURCE
     def test_each_reads_what_it_names_and_no_more(self, source: Source) -> None:
-        query = re.sub(r"--.*", "", source_sql(source.table))
+        query = re.sub(r"--.*", "", source_sql(source.sql))
         assert query.count("SELECT") == 1
         assert "*" not in query
         assert f"FROM {source.table}" in query

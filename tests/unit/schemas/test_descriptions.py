@@ -11,7 +11,7 @@ import pytest
 from rcbill_assets import schemas
 from rcbill_assets.resources.redcap_db import source_sql
 from rcbill_assets.schemas.columns import kind_of
-from rcbill_assets.schemas.redcap import SOURCES, Source
+from rcbill_assets.schemas.redcap import ACCOUNT_SOURCES, SOURCES, Source
 
 
 def _all_schemas() -> dict[str, pa.DataFrameSchema]:
@@ -39,9 +39,9 @@ def test_every_column_says_what_it_means(name: str) -> None:
         assert kind_of(column) in {"whole", "text", "instant", "decimal", "day"}, column_name
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.table)
+@pytest.mark.parametrize("source", [*SOURCES, *ACCOUNT_SOURCES], ids=lambda source: source.sql)
 def test_a_source_reads_just_the_columns_of_its_schema(source: Source) -> None:
-    query = source_sql(source.table)
+    query = source_sql(source.sql)
     select = query[query.index("SELECT") + len("SELECT") : query.index("FROM")]
     assert [name.strip() for name in select.split(",")] == list(source.schema.columns)
     assert source.key in source.schema.columns
