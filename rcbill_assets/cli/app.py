@@ -17,6 +17,7 @@ from rcbill_assets.cli import (
     registers,
     replay,
     run,
+    study_ids,
 )
 
 app = typer.Typer(
@@ -62,4 +63,5 @@ app.add_typer(registers.retain_app, name="retain")
 app.add_typer(registers.decision_app, name="decision")
 app.add_typer(registers.bounce_app, name="bounce")
 app.add_typer(registers.people_app, name="people")
+app.add_typer(study_ids.study_ids_app, name="study-ids")
 app.add_typer(desk.outbox_app, name="outbox")

@@ -143,21 +143,29 @@ def shortened(path: str | Path) -> str:
 
 
 def why(
-    project_id: Annotated[str, typer.Argument(help="REDCap's project id.")],
+    what: Annotated[str, typer.Argument(help="Project id; of service 2 a request's record id, of 3 a username.")],
     month: Annotated[str, typer.Option(help="Billing month, 2026-10.")],
+    service: Annotated[str, typer.Option(help="Service: 1 annual fee, 2 support, 3 accounts.")] = "1",
 ) -> None:
-    """Tell why a project was or was not billed in a month, and what the rule saw."""
+    """Tell why a project, a support request or an account was or was not billed in a month, and what the rule saw."""
     from rcbill_assets.freezing import decisions_of_month  # noqa: PLC0415 - keeps the other commands quick
-    from rcbill_assets.services.annual_project import ANNUAL_PROJECT  # noqa: PLC0415 - likewise
+    from rcbill_assets.services.registry import REGISTRY  # noqa: PLC0415 - likewise
 
+    asked = next((one for one in REGISTRY if one.code == service), None)
+    if asked is None:
+        known = ", ".join(f"{one.code} ({one.name})" for one in REGISTRY)
+        raise RcbillError(f"There is no service {service}; there is {known}.")
     chosen = month_argument(month)
     site = the_site()
     latest = site.months.latest_freeze(chosen)
     number = latest.number if latest is not None else PLAN
     if latest is None and not site.storage.freeze_folder(chosen, PLAN).is_dir():
         raise LedgerError(f"{chosen} has no run yet: bill it first (`rcbill bill {chosen}`).")
-    decisions = decisions_of_month(site, ANNUAL_PROJECT, chosen, number)
-    mine = decisions[decisions["identifier"] == project_id]
+    decisions = decisions_of_month(site, asked, chosen, number)
+    # A request's responses are decided one by one.
+    key = "record_id" if "record_id" in decisions else "identifier"
+    mine = decisions[decisions[key] == what]
     if mine.empty:
-        raise RcbillError(f"Project {project_id} was not in REDCap when {chosen} was frozen.")
+        thing = {"1": "Project", "2": "Request", "3": "Account"}.get(service, "Thing")
+        raise RcbillError(f"{thing} {what} was not there, or service {service} not billed, when {chosen} was frozen.")
     show(mine.T.reset_index().set_axis(["what", "value"], axis=1))

@@ -77,7 +77,7 @@ def test_why_tells_the_rule_and_what_it_saw(command: Command) -> None:
     assert "Its anniversary is in this month" in command("why", "53", "--month", MONTH).out
     assert "project_unreadable" in command("why", "73", "--month", MONTH).out
     assert "deleted" in command("why", "58", "--month", MONTH).out
-    assert "was not in REDCap" in command("why", "123456", "--month", MONTH, fails=True).err
+    assert "Project 123456 was not there" in command("why", "123456", "--month", MONTH, fails=True).err
 
 
 def test_an_exemption_is_made_listed_and_ended(house: House, command: Command) -> None:

@@ -32,7 +32,7 @@ def add(ledger: Ledger, day: date, price: str, service: str = "1") -> bool:
 
 
 def prices(ledger: Ledger) -> dict[date, str]:
-    frame = ledger.prices()
+    frame = ledger.prices().query("service_code == '1'")
     return {day: f"{price:.2f}" for day, price in zip(frame["starts_on"], frame["price"], strict=True)}
 
 

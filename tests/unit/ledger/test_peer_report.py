@@ -86,7 +86,9 @@ def test_text_shows_the_first_of_a_long_list_and_counts_the_rest() -> None:
 
 def test_months_are_settings_as_they_stand() -> None:
     # Of the services there are: settings refuse those that come later.
-    assert tomllib.loads(report().toml()) == {"services": {"1": {"first_billing_month": "2026-10"}}}
+    assert tomllib.loads(report().toml()) == {
+        "services": {"1": {"first_billing_month": "2026-10"}, "2": {"first_billing_month": "2026-09"}}
+    }
     assert report().toml() in report().text()
 
 
