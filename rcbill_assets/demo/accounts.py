@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth, months_before, to_instant
-from rcbill_assets.demo.columns import Ints, Rng, moment, pick
+from rcbill_assets.demo.columns import Ints, Rng, chance, moment, moments, pick, text
 from rcbill_assets.demo.people import FOUNDERS
 from rcbill_assets.schemas.accounts import EXPIRATIONS
 from rcbill_assets.schemas.intake import conform
@@ -59,19 +59,19 @@ class Look(NamedTuple):
 def with_accounts(site: Mapping[str, pd.DataFrame], today: date, seed: int) -> dict[str, pd.DataFrame]:
     """The site with `redcap_auth`, and `user_expiration`, `user_sponsor` and `user_comments` of those who are in it."""
     rng = _rng(today, seed, 1)
-    users = site["redcap_user_information"].copy()
+    users = site["redcap_user_information"]
     chosen = _chosen(rng, users, site["redcap_auth"], today)
     histories = _histories(len(chosen), today, seed)
-    expires = [history[-1].expires for history in histories]
-    place = users.index[chosen]
-    users["user_expiration"] = pd.NaT
-    users["user_expiration"] = users["user_expiration"].astype("datetime64[us]")
-    users.loc[place, "user_expiration"] = pd.Series(pd.to_datetime(expires), index=place).astype("datetime64[us]")
-    users["user_sponsor"] = pd.Series(np.nan, index=users.index, dtype="str")
-    users.loc[place, "user_sponsor"] = _sponsors(rng, users, len(chosen))
-    noted = place[rng.random(len(place)) < 0.25]
-    users.loc[noted, "user_comments"] = np.array(_COMMENTS, dtype=object)[rng.integers(0, len(_COMMENTS), len(noted))]
-    names = [*users.loc[place, "username"], NO_USER]
+    size = len(users)
+    expires = np.full(size, np.datetime64("NaT"), dtype="datetime64[us]")
+    expires[chosen] = [np.datetime64(history[-1].expires, "us") for history in histories]
+    sponsor = np.full(size, None, dtype=object)
+    sponsor[chosen] = _sponsors(rng, users, len(chosen))
+    comments = users["user_comments"].to_numpy(dtype=object, copy=True)
+    noted = chosen[chance(rng, len(chosen), 0.25)]
+    comments[noted] = pick(rng, np.array(_COMMENTS), len(noted)).astype(object)
+    users = users.assign(user_expiration=moments(expires), user_sponsor=text(sponsor), user_comments=text(comments))
+    names = [*users["username"].to_numpy(dtype=object)[chosen], NO_USER]
     auth = pd.DataFrame({"username": pd.Series(names, dtype="str")})
     return {**site, "redcap_user_information": users, "redcap_auth": auth}
 

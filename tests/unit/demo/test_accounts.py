@@ -50,7 +50,8 @@ def of_fate(site: Site, history: pd.DataFrame, fate: str) -> list[pd.DataFrame]:
 
 
 def local(instants: pd.Series) -> pd.Series:
-    return instants.dt.tz_convert(ZONE).dt.tz_localize(None)
+    naive: pd.Series = instants.dt.tz_convert(ZONE).dt.tz_localize(None)
+    return naive
 
 
 def test_some_forty_users_have_an_account_and_one_account_has_no_user(site: Site) -> None:
