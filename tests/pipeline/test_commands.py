@@ -95,7 +95,7 @@ def test_an_exemption_is_made_listed_and_ended(house: House, command: Command) -
 
 def test_a_price_holds_from_its_day_on(house: House, command: Command) -> None:
     unknown = command("prices", "add", "9", "140.00", "2024-10-31", "--why", "the board", "--backdate", fails=True)
-    assert "There is no service 9; there is 1." in unknown.err
+    assert "There is no service 9; there is 1" in unknown.err
     past = command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board", fails=True)
     assert "--backdate" in past.sentence
     command("prices", "add", "1", "140.00", "2024-10-31", "--why", "the board", "--backdate")

@@ -15,6 +15,8 @@ from rcbill_assets.ledger import support_tables as st
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.desk import Desk
 from rcbill_assets.schemas.support import EVENT
+from rcbill_assets.services.registry import REGISTRY
+from tests.pipeline.children import bill_at_once
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.house import House, past_lines
 from tests.unit.rules.support_frames import Row, export, request, response
@@ -202,3 +204,39 @@ def test_work_under_another_contract_is_never_billed_even_when_that_is_over(make
     house.billed()
     house.billed("2024-11", NOVEMBER)
     assert support_lines(house) == []
+
+
+def test_an_imported_line_stands_for_the_hours_there_were_and_not_for_those_logged_since(
+    make_house: MakeHouse,
+) -> None:
+    september = {"services": {"2": {"first_billing_month": "2024-09"}}, "improbable_month": {"fewest_months": 60}}
+    house = make_house(**september)
+    ledger, at = house.eye.ledger, datetime(2024, 10, 1, tzinfo=UTC)
+    ledger.seed_prices(REGISTRY, at)
+    line = past_lines(BillingMonth(2024, 9), 1, Decimal(130)).iloc[0].to_dict()
+    line |= {"billing_id": "2-6", "service_instance_id": "2-6", "service_code": "2", "id": 1, "peer_id": 77}
+    line |= {"to_decide": False, "source": "the old system", "created_at": at}
+    with ledger.engine.begin() as connection:
+        instance = {"service_instance_id": "2-6", "service_code": "2", "identifier": "6", "active": True}
+        connection.execute(t.service_instances.insert(), {**instance, "created_at": at, "source": "test"})
+        connection.execute(t.line_items.insert(), {k: v for k, v in line.items() if k in t.line_items.columns})
+        event = {"line_item_id": 1, "number": 1, "status": "sent", "kind": "imported", "at": at, "who": "x", "why": "x"}
+        connection.execute(t.line_item_events.insert(), {**event, "source": "the old system"})
+    there = worked(end_date="2024-09-03", always_bill="1"), worked("7", end_date="2024-09-04", always_bill="1")
+    put(house, asked(), there[0], asked("7"), there[1])
+    house.billed("2024-09", "2024-10-05T13:05:00Z")
+    assert support_lines(house) == [("2-6", "2024-09", "1", "130.00"), ("2-7", "2024-09", "1", "130.00")]
+    assert minutes(house) == {("6", 1, "rated"): 60, ("7", 1, "rated"): 60}
+    put(house, asked(), *there, asked("7"), worked(instance=2, end_date="2024-09-05", always_bill="1"))
+    house.billed()
+    assert support_lines(house)[2:] == [("2-6-A1", "2024-10", "1", "130.00")]
+
+
+def test_eight_runs_at_once_bill_each_minute_once(ledger_url: str, make_supported: MakeSupported) -> None:
+    house = make_supported(ledger_url)
+    put(house, *(row for number in range(40, 60) for row in (asked(str(number)), worked(str(number), always_bill="1"))))
+    ended = bill_at_once([house] * 8)
+    assert any(one.success for one in ended)
+    house.billed()
+    assert len(support_lines(house)) == 20
+    assert sum(minutes(house).values()) == 20 * 60
