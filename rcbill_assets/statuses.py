@@ -28,6 +28,9 @@ INSERT, UPDATE, DELETE, EXPECT = CHANGE_ACTIONS = ("insert", "update", "delete",
 PLAN, APPLY = CHANGE_MODES = ("plan", "apply")
 # `unchanged`: it had the new value already, not by this set.
 APPLIED, CONFLICT, UNCHANGED = CHANGE_RESULTS = ("applied", "conflict", "unchanged")
+# Of rates written back by REDCap's API, which may take a value and keep another.
+PLANNED, REFUSED = "planned", "refused"
+RATE_RESULTS = (PLANNED, *CHANGE_RESULTS, REFUSED)
 
 # What is done to a project (DOMAIN.md section 8), and the notices that tell of it (section 10).
 SEQUESTERED, RELEASED, DELETED = CONSEQUENCES = ("sequestered", "released", "deleted")

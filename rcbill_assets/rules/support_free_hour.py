@@ -87,6 +87,9 @@ def rate_updates(responses: pd.DataFrame, free: pd.Series, *, instrument: str = 
             "redcap_repeat_instrument": instrument,
             "redcap_repeat_instance": rows["instance"],
             "billable_rate": 0,
+            "project_id": rows["project_id"],
+            "hours": rows["hours"],
+            "recorded_rate": rows["rate"],
         }
     )
     return conform(frame, RATE_UPDATES).reset_index(drop=True)

@@ -6,6 +6,7 @@ import pandera.pandas as pa
 
 from rcbill_assets.schemas.billing import DECISION_COLUMNS, OUTCOMES
 from rcbill_assets.schemas.columns import decimal, flag, text, whole
+from rcbill_assets.statuses import RATE_RESULTS
 
 FREE, RATED = PARTS_OF_A_RESPONSE = ("free", "rated")
 INSTRUMENT = "help_desk_response"
@@ -172,15 +173,31 @@ SUPPORT_LINES = pa.DataFrameSchema(
     unique=["service_instance_id", "service_month", "price"],
 )
 
-RATE_UPDATES = pa.DataFrameSchema(
+_RATE_UPDATE = {
+    "record_id": text("The request", nullable=False),
+    EVENT: text("Event of a longitudinal project"),
+    "redcap_repeat_instrument": text("The instrument of responses", nullable=False),
+    "redcap_repeat_instance": whole("Number of the response"),
+    "billable_rate": whole("The rate to be written: 0"),
+    "project_id": whole("The project whose free hour takes it"),
+    "hours": decimal("Hours worked, all of them free", unit="hours"),
+    "recorded_rate": decimal("Rate on the response when this was decided", unit="currency per hour"),
+}
+
+RATE_UPDATES = pa.DataFrameSchema(_RATE_UPDATE, name="rate_updates")
+
+RATES_WRITTEN = pa.DataFrameSchema(
     {
-        "record_id": text("The request", nullable=False),
-        EVENT: text("Event of a longitudinal project"),
-        "redcap_repeat_instrument": text("The instrument of responses", nullable=False),
-        "redcap_repeat_instance": whole("Number of the response"),
-        "billable_rate": whole("The rate to be written: 0"),
+        **_RATE_UPDATE,
+        "result": text(
+            "planned; applied: it stands as written; unchanged: it stood so before; conflict: it is another since, and "
+            "was left alone; refused: it does not stand as written",
+            nullable=False,
+            checks=pa.Check.isin(RATE_RESULTS),
+        ),
+        "detail": text("What stands, or what was said, where it is not as decided"),
     },
-    name="rate_updates",
+    name="rates_written",
 )
 
 CHANGED_SINCE_BILLED = pa.DataFrameSchema(
