@@ -14,10 +14,12 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.ledger import support_tables as st
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.desk import Desk
+from rcbill_assets.receiving import archive_local
 from rcbill_assets.schemas.support import EVENT
 from rcbill_assets.services.registry import REGISTRY
 from tests.pipeline.children import bill_at_once
 from tests.pipeline.conftest import MakeHouse
+from tests.pipeline.files import balances, book_of, rows_of
 from tests.pipeline.house import House, past_lines
 from tests.unit.rules.support_frames import Row, export, request, response
 
@@ -240,3 +242,20 @@ def test_eight_runs_at_once_bill_each_minute_once(ledger_url: str, make_supporte
     house.billed()
     assert len(support_lines(house)) == 20
     assert sum(minutes(house).values()) == 20 * 60
+
+
+def test_free_hours_are_paid_with_nothing_and_study_ids_come_back(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    put(house, asked(), worked(), worked(instance=2, always_bill="1"))
+    house.billed()
+    lines = house.lines().query("service_code == '2'")
+    name = house.home / "CTSIT.xlsx"
+    name.write_bytes(book_of(rows_of(lines)))
+    sha256 = archive_local(house.site, name)
+    ran = house.receive(sha256, "2024-11-25T13:05:00Z")
+    assert ran.success, ran.reasons
+    after = house.lines().query("service_code == '2'").set_index("billing_id")
+    assert after["status"].to_dict() == {"2-6": "paid", "2-6-PB": "paid"}
+    assert balances(house)
+    instances = house.rows(t.service_instances).set_index("service_instance_id")["study_id"]
+    assert instances[["2-6", "2-6-PB"]].tolist() == ["0012", "0012"]
