@@ -18,6 +18,7 @@ from rcbill_assets.errors import UnknownDecisionError
 from rcbill_assets.ledger.peer_import import PeerBilling
 from rcbill_assets.ledger.peer_plan import with_billing_ids
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.support import Support
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.service_requests_csv import read_service_requests
 from rcbill_assets.rules.study_ids import study_ids_of_projects
@@ -106,7 +107,7 @@ def line_items(site: SupportSite) -> pd.DataFrame:
     free_hour = _option(site, "free_hour", ("apply", "recorded"))
     read, policy = _read(site, LINE_COLUMNS), site.policy.support
     ledger_lines = _ledger_lines(site.billing)
-    billed = billed_by_lines(read.responses, ledger_lines)
+    billed = _billed(site, read)
     first = site.policy.service(CODE).first_billing_month
     free = free_hours(read.responses, billed, policy.free_hour, first) if free_hour == "apply" else _none(read)
     months = Months(site.month, first, policy.late_months)
@@ -152,7 +153,7 @@ def pro_bono_updates(site: SupportSite) -> pd.DataFrame:
     """Return the responses whose rate becomes 0 in the request system, since the free hour of a project takes them."""
     policy = site.policy.support
     read = _read(site, FREE_HOUR_COLUMNS)
-    billed = billed_by_lines(read.responses, _ledger_lines(site.billing))
+    billed = _billed(site, read)
     free = free_hours(read.responses, billed, policy.free_hour, site.policy.service(CODE).first_billing_month)
     updates = rate_updates(read.responses, free, instrument=policy.instrument)
     return updates[["record_id", "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate"]]
@@ -173,6 +174,13 @@ def _read(site: SupportSite, needed: Sequence[str]) -> ServiceRequests:
     policy = site.policy.support
     export = read_service_requests(site.service_requests, policy, needed=needed)
     return service_requests(export.rows, instrument=policy.instrument)
+
+
+def _billed(site: SupportSite, read: ServiceRequests) -> pd.DataFrame:
+    """Return what is billed already: as our ledger keeps it, or what the peer's lines stand for."""
+    if isinstance(site.billing, Ledger):
+        return Support(site.billing).billed(read.responses)
+    return billed_by_lines(read.responses, _ledger_lines(site.billing))
 
 
 def _lines(
