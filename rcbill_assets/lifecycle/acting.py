@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy.engine import Connection
 
-from rcbill_assets.changes.door import Outcome
+from rcbill_assets.changes.door import Along, Outcome
 from rcbill_assets.changes.store import By
 from rcbill_assets.errors import ChangesError
 from rcbill_assets.ledger.consequences import (
@@ -28,6 +28,7 @@ from rcbill_assets.ledger.consequences import (
 )
 from rcbill_assets.ledger.events import lock_items
 from rcbill_assets.ledger.outbox import record_message
+from rcbill_assets.lifecycle.account_along import ACCOUNT_KINDS, EXPIRE_ACCOUNTS, recorded_accounts
 from rcbill_assets.lifecycle.changes import Draft, Drafted
 from rcbill_assets.lifecycle.gather import gather_now, read_again
 from rcbill_assets.messages.message import Message
@@ -82,7 +83,7 @@ OF_OWNERS = ("clean_up_ownership", "decide_billable")
 # A plan says when a project was closed, to whom and for what: after some days that is not so any more.
 FRESH_PLAN = timedelta(days=3)
 # Without the mail of the same day these do not go ahead.
-TOLD_ON_THE_DAY = {SEQUESTER_ORPHANS, SEQUESTER_UNPAID}
+TOLD_ON_THE_DAY = {SEQUESTER_ORPHANS, SEQUESTER_UNPAID, EXPIRE_ACCOUNTS}
 MAIL_CLOSED = 'Nobody can be told of it: the door of owners\' mail is closed ([doors] owners_mail = "send" opens it).'
 
 
@@ -241,10 +242,10 @@ def untold(decided: pd.DataFrame) -> pd.DataFrame:
     return held_by(decided, why, "owners_mail_closed")
 
 
-def held_by(decided: pd.DataFrame, why: Mapping[int, str], rule: str) -> pd.DataFrame:
-    """Return the decisions with these projects held back."""
-    mine = decided["project_id"].isin(list(why)) & decided["outcome"].eq(ACT)
-    said = decided["project_id"].map(dict(why)).astype("string")
+def held_by(decided: pd.DataFrame, why: Mapping[Any, str], rule: str, *, of: str = "project_id") -> pd.DataFrame:
+    """Return the decisions with these projects (or accounts: `of`) held back."""
+    mine = decided[of].isin(list(why)) & decided["outcome"].eq(ACT)
+    said = decided[of].map(dict(why)).astype("string")
     return decided.assign(
         outcome=decided["outcome"].mask(mine, HELD_BACK),
         rule=decided["rule"].mask(mine, rule),
@@ -319,10 +320,9 @@ def end_what_was_begun(site: Site, by: By) -> bool:
     Every job asks first: what one has done is a fact that the others decide on. Return whether there were any.
     """
     store = site.redcap_door.store
-    begun = store.begun(*KINDS, *OF_OWNERS)
+    begun = store.begun(*KINDS, *OF_OWNERS, *ACCOUNT_KINDS)
     for set_id in begun:
-        job = store.load(set_id).origin.job
-        along = _of_recorded(site, job, set_id, by) if job in KINDS else None
+        along = _of_recorded(site, store.load(set_id).origin.job, set_id, by)
         site.redcap_door.find_out(set_id, by, along)
     return bool(begun)
 
@@ -331,7 +331,7 @@ def apply_recorded(site: Site, set_id: int, by: By) -> Outcome:
     """Write a recorded set by a person's word; of a consequence only where it would be decided so today."""
     origin = site.redcap_door.store.load(set_id).origin
     job = origin.job
-    along = _of_recorded(site, job, set_id, by) if job in KINDS else None
+    along = _of_recorded(site, job, set_id, by)
     age = site.clock.now() - origin.as_of
     if along is not None and age > FRESH_PLAN and site.redcap_door.store.results(set_id).empty:
         raise ChangesError(
@@ -346,7 +346,12 @@ def apply_recorded(site: Site, set_id: int, by: By) -> Outcome:
     return site.redcap_door.apply(set_id, by, along)
 
 
-def _of_recorded(site: Site, job: str, set_id: int, by: By) -> _Along:
+def _of_recorded(site: Site, job: str, set_id: int, by: By) -> Along | None:
+    """Return what is kept with a set that was recorded before: nothing when nothing follows from it."""
+    if job in ACCOUNT_KINDS:
+        return recorded_accounts(site, job, set_id, by)
+    if job not in KINDS:
+        return None
     rows = Consequences(site.ledger).recorded_with(set_id)
     return _Along(site, job, by, lambda: gather_now(site, site.clock.now()), rows)
 

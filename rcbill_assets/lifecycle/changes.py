@@ -35,10 +35,10 @@ CHANGED_SINCE = "It was changed in REDCap since it was read: it is decided on ag
 
 @dataclass
 class Drafted:
-    """A change set, and the projects that are left out of it, with the reason."""
+    """A change set, and the projects (or accounts, by name) that are left out of it, with the reason."""
 
     changes: ChangeSet
-    left: dict[int, str] = field(default_factory=dict)
+    left: dict[Any, str] = field(default_factory=dict)
 
 
 class Draft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 
@@ -45,8 +46,13 @@ def mail_held_back(site: Site, held: pd.DataFrame, as_of: datetime, run_id: str)
     """Record the list's mail to the REDCap team, when it says something that the month's mails have not said."""
     if held.empty:
         return None
-    said = held[["consequence", "project_id", "rule"]].astype("string").agg("/".join, axis=1)
-    content = hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()[:32]
-    about = f"{as_of.astimezone(site.policy.zone):%Y-%m} {content}"
+    about = fingerprint(held[["consequence", "project_id", "rule"]], as_of, site.policy.zone)
     message = held_back_consequences_message(held, about, as_of=as_of, policy=site.policy, templates=site.templates)
     return site.outbox.record(message, run_id=run_id, now=site.clock.now())
+
+
+def fingerprint(held: pd.DataFrame, as_of: datetime, zone: ZoneInfo) -> str:
+    """Return the month, by the site's clock, and a hash of what is held back in it, in whatever order."""
+    said = held.astype("string").agg("/".join, axis=1)
+    content = hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()[:32]
+    return f"{as_of.astimezone(zone):%Y-%m} {content}"

@@ -26,12 +26,12 @@ from rcbill_assets.resources.redcap_mirror import RedcapMirror
 from rcbill_assets.resources.storage import Storage
 from rcbill_assets.resources.support_requests import SupportRequests
 from rcbill_assets.settings import Settings
-from rcbill_assets.statuses import CORRECT_OWNERSHIP, IMPENDING_BILL, OVERDUE, WILL_BE_DELETED
+from rcbill_assets.statuses import ACCOUNT_OVERDUE, CORRECT_OWNERSHIP, IMPENDING_BILL, OVERDUE, WILL_BE_DELETED
 
 # What a notice says is not so any more after some days behind a closed door, or without a mail server; the next run of
 # its job tells anew. What was done is told however late.
 NOTICE_WAITS = timedelta(days=7)
-STALE_NOTICES = (IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED)
+STALE_NOTICES = (IMPENDING_BILL, CORRECT_OWNERSHIP, OVERDUE, WILL_BE_DELETED, ACCOUNT_OVERDUE)
 
 
 @dataclass

@@ -12,10 +12,9 @@ import pandas as pd
 from rcbill_assets.rules.exemptions import exempt
 from rcbill_assets.rules.facts import Known
 from rcbill_assets.rules.reach import bad_addresses, usable
-from rcbill_assets.schemas.billing import HELD_BACK
 from rcbill_assets.schemas.columns import UTC_TIME
 from rcbill_assets.statuses import EXPIRED
-from rcbill_assets.text import blank_to_missing, comparable
+from rcbill_assets.text import blank_to_missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +34,11 @@ def accounts_now(facts: AccountFacts) -> pd.DataFrame:
     we wrote then still stands. `change_set_id` and `unit` say which change set did it.
     """
     rows = facts.accounts
-    unreadable = facts.rejects.loc[facts.rejects["effect"] == HELD_BACK, "username"]
     bad = bad_addresses(facts.bounces, facts.latest)
     named = rows.assign(project_id=pd.Series(pd.NA, index=rows.index, dtype="Int64"))
     frame = rows.assign(
         known=True,
-        unreadable=rows["account"].isin(set(comparable(unreadable).dropna())),
+        unreadable=rows["problem"].notna(),
         # By the account's name, or by the address on the invoice.
         exempt=exempt(named, facts.exemptions, facts.latest),
         **{f"{who}_address": _reached(rows[f"{who}_email"], bad) for who in ("sponsor", "pi")},

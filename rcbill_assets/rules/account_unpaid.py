@@ -122,5 +122,5 @@ def _no_user(rows: pd.DataFrame) -> Rule:
 
 
 def _unreadable(rows: pd.DataFrame) -> Rule:
-    why = "A value of its rows in REDCap cannot be read; see the rejects."
+    why = "Its user_expiration cannot be read; see the rejects."
     return held(_flag(rows["unreadable"]), "unreadable", why)

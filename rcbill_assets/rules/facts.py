@@ -43,7 +43,6 @@ class Known:
     done: pd.DataFrame = field(repr=False)
     exemptions: pd.DataFrame = field(repr=False)
     bounces: pd.DataFrame = field(repr=False)
-    rejects: pd.DataFrame = field(repr=False)
     newest_payment_file: datetime | None = None
     # When the ledger was read. What protects a project, or takes a notice back, counts as soon as it is recorded: a run
     # may be tried again days after the time for which it decides.
@@ -76,6 +75,7 @@ class Facts(Known):
     owners: pd.DataFrame = field(repr=False)
     record_counts: pd.DataFrame = field(repr=False)
     rights: pd.DataFrame = field(repr=False)
+    rejects: pd.DataFrame = field(repr=False)
     restorations: pd.DataFrame = field(repr=False)
     banned: pd.DataFrame = field(repr=False)
     persons: pd.DataFrame = field(repr=False)

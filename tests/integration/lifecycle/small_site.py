@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -134,7 +135,7 @@ class SmallSite:
     def unpaid(self, *projects: int, sent_at: datetime = SENT) -> None:
         """Let these projects have an invoice that is not paid, and payments be known until now."""
         site = self.site
-        site.ledger.write(lambda connection: _invoice(connection, projects, sent_at))
+        site.ledger.write(lambda connection: invoice(connection, "1", [str(one) for one in projects], sent_at))
 
     def payments_known(self, at: datetime) -> None:
         """Let a file of payments have been applied at a time."""
@@ -176,22 +177,24 @@ def few(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {**frames, **logs, **small}
 
 
-def _invoice(connection: sa.Connection, projects: tuple[int, ...], sent_at: datetime) -> None:
-    service = {"service_code": "1", "name": "Fee", "months_between_bills": 12}
-    if connection.scalar(sa.select(sa.func.count()).select_from(t.services)) == 0:
-        connection.execute(t.services.insert(), service)
+def invoice(connection: sa.Connection, service: str, identifiers: Sequence[str], sent_at: datetime) -> None:
+    """Let what a service bills have an invoice that is not paid."""
+    if connection.scalar(sa.select(t.services.c.name).where(t.services.c.service_code == service)) is None:
+        connection.execute(
+            t.services.insert(), {"service_code": service, "name": f"Fee {service}", "months_between_bills": 12}
+        )
     month = f"{sent_at:%Y-%m}"
-    for project in projects:
-        instance = f"1-{project}"
+    for identifier in identifiers:
+        instance = f"{service}-{identifier}"
         known = sa.select(t.service_instances.c.identifier).where(t.service_instances.c.service_instance_id == instance)
         if connection.scalar(known) is None:
-            values = {"service_code": "1", "identifier": str(project), "active": True, "created_at": sent_at}
+            values = {"service_code": service, "identifier": identifier, "active": True, "created_at": sent_at}
             connection.execute(
                 t.service_instances.insert(), {"service_instance_id": instance, "source": "test", **values}
             )
         day = sent_at.date()
         line = {
-            "billing_id": instance, "billing_month": month, "service_instance_id": instance, "service_code": "1",
+            "billing_id": instance, "billing_month": month, "service_instance_id": instance, "service_code": service,
             "kind": "regular", "period_start": day, "period_end": day, "fiscal_year": "2024-2025",
             "month_invoiced": "October", "price": Decimal("130.00"), "quantity": Decimal(1),
             "amount": Decimal("130.00"), "name_of_service": "Fee", "title": TITLE, "reason": "new_item",

@@ -90,7 +90,6 @@ def facts(
     done: Rows = (),
     bounces: Rows = (),
     exemptions: Rows = (),
-    rejects: Rows = (),
     newest_payment_file: datetime | None = AS_OF - timedelta(days=1),
 ) -> AccountFacts:
     """The facts at `as_of`; without accounts of the usual one."""
@@ -103,7 +102,6 @@ def facts(
         done=of_schema(ACCOUNT_DONE, {}, *done),
         bounces=of_schema(BOUNCES, {}, *bounces),
         exemptions=frames.exemptions(*exemptions),
-        rejects=frames.rejects(*rejects),
         newest_payment_file=newest_payment_file,
     )
 

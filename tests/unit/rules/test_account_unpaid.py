@@ -90,9 +90,9 @@ class TestItWaits:
     def test_without_a_user(self) -> None:
         assert decided(account(ui_id=None)) == ("held back", "no_user")
 
-    def test_while_its_rows_cannot_be_read(self) -> None:
-        bad = {"table": "redcap_user_information", "project_id": None, "username": " EXT.ada "}
-        assert decided(account(expiration=None), rejects=[bad]) == ("held back", "unreadable")
+    def test_while_its_expiration_cannot_be_read(self) -> None:
+        bad = account(expiration=None, problem="Its user_expiration soon is not a time.")
+        assert decided(bad) == ("held back", "unreadable")
 
     @pytest.mark.parametrize("subject", [" EXT.ADA", PI])
     def test_while_another_contract_holds(self, subject: str) -> None:

@@ -1,0 +1,74 @@
+"""Gathering what consequences for accounts are decided on: REDCap's accounts as they were read, the ledger as it is
+now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from rcbill_assets.ledger.account_consequences import AccountConsequences
+from rcbill_assets.ledger.consequences import Consequences
+from rcbill_assets.ledger.registers import Registers
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.policy import Policy
+from rcbill_assets.resources.records_csv import Fields, read_records
+from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.account_facts import AccountFacts
+from rcbill_assets.rules.account_requests import account_requests
+from rcbill_assets.rules.accounts import accounts as known_accounts
+from rcbill_assets.schemas.accounts import ACCOUNT_EXPORT
+from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.redcap import USER_INFORMATION
+
+
+def gathered_accounts(policy: Policy, ledger: Ledger, as_of: datetime, accounts: pd.DataFrame) -> AccountFacts:
+    """Return the facts at `as_of`: these accounts (schema ACCOUNTS), and what the ledger says now."""
+    known = _of_the_ledger(ledger)
+    return AccountFacts(as_of=as_of, policy=policy, accounts=accounts, **known)
+
+
+def gather_accounts(site: Site, as_of: datetime, accounts: pd.DataFrame) -> AccountFacts:
+    """Return the same of a site."""
+    facts = gathered_accounts(site.policy, site.ledger, as_of, accounts)
+    return replace(facts, known_at=site.clock.now())
+
+
+def read_accounts_again(site: Site, facts: AccountFacts) -> AccountFacts:
+    """Return the facts with what the ledger says now."""
+    known = _of_the_ledger(site.ledger)
+    return replace(facts, **known, known_at=site.clock.now())
+
+
+def gather_accounts_now(site: Site, as_of: datetime) -> AccountFacts:
+    """Return the facts at `as_of`, with REDCap and the requests read now."""
+    zone = site.policy.zone
+    found = site.redcap.accounts(zone)
+    users, _ = site.redcap.extract(USER_INFORMATION, zone)
+    requests = account_requests(_requests(site)).requests
+    accounts = known_accounts(found.auth, found.user_accounts, users, requests, found.rejects)
+    return gather_accounts(site, as_of, accounts)
+
+
+def _requests(site: Site) -> pd.DataFrame:
+    chosen = site.policy.accounts.fields
+    names = {name: chosen.get(name, name) for name in ACCOUNT_EXPORT.columns}
+    path = site.settings.account_requests
+    if not path.exists():
+        return empty(ACCOUNT_EXPORT)
+    return read_records(path, Fields(names, ("record_id", "username"), "account_requests", "[accounts.fields]")).rows
+
+
+def _of_the_ledger(ledger: Ledger) -> dict[str, Any]:
+    known = AccountConsequences(ledger)
+    return {
+        "items": known.items(),
+        "told": known.told(),
+        "done": known.done(),
+        "exemptions": ledger.exemptions(),
+        "bounces": Registers(ledger).bounces(),
+        "newest_payment_file": Consequences(ledger).newest_payment_file(),
+    }
