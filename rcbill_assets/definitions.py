@@ -19,6 +19,7 @@ from rcbill_assets.assets import (
     redcap,
     registers,
     support,
+    support_rates,
     support_reported,
 )
 from rcbill_assets.resources.clock import AsOf
@@ -38,10 +39,12 @@ def build_definitions(site: Site | None = None) -> Definitions:
     monthly_billing, receive_payments = jobs.monthly_billing(), jobs.receive_payments()
     report_receivables, mirror_line_items = jobs.report_receivables(), jobs.mirror_line_items()
     owners_and_consequences = jobs.owners_and_consequences()
+    support_hours = jobs.support_hours()
     return Definitions(
         assets=[
             *redcap.ASSETS,
             *support.ASSETS,
+            *support_rates.ASSETS,
             *people.ASSETS,
             *decisions.decisions_assets(months),
             support_reported.reported_asset(months),
@@ -77,6 +80,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             mirror_line_items,
             jobs.show_registers(),
             *owners_and_consequences.values(),
+            *support_hours.values(),
             *adhoc_jobs.JOBS,
             *register_jobs.JOBS,
             *change_jobs.JOBS,
@@ -86,6 +90,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             schedules.daily(report_receivables, site, "30 5 * * *", "what is owed, by whom and for how long"),
             schedules.daily(mirror_line_items, site, "45 5 * * *", "the copy of the line items inside REDCap"),
             *schedules.owners_and_consequences(owners_and_consequences, site),
+            *schedules.support_hours(support_hours, site),
         ],
         sensors=[
             fiscal_file_received_sensor(receive_payments, site),

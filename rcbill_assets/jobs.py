@@ -18,7 +18,9 @@ from rcbill_assets.assets.run import (
     TELL_OVERDUE,
 )
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
+from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
+from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 
 # The assets of one file; the rest of their group tells of the whole ledger.
 OF_A_FILE = AssetSelection.assets(
@@ -165,3 +167,43 @@ def owners_and_consequences() -> dict[str, UnresolvedAssetJobDefinition]:
         ),
     ]  # fmt: skip
     return {job.name: job for job in jobs}
+
+
+_SUPPORT = tuple(f"support/{name}" for name in ("requests", "responses", "rejects"))
+# REDCap's tables are read in one step: who wants the projects gets these.
+_EXTRACT = tuple(
+    f"redcap/{name}" for name in ("config", "projects", "user_information", "project_ownership", "rejects")
+)
+
+
+def support_hours() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the jobs of the free hour of support, by name."""
+
+    def of(name: str, description: str, *keys: str) -> UnresolvedAssetJobDefinition:
+        return define_asset_job(
+            name,
+            selection=AssetSelection.assets(*(key.split("/") for key in keys)),
+            executor_def=in_process_executor,
+            description=description,
+        )
+
+    jobs = [
+        of(
+            WRITE_SUPPORT_RATES,
+            "Writes the rate 0 into the request system for each response that the free hour of its project takes, and "
+            "reads it again. Shown only, while the door of request rates is closed; running it again does nothing "
+            "twice.",
+            *_SUPPORT, "support/rate_updates", "changes/support_rates",
+        ),
+        of(
+            WRITE_FREE_SUPPORT_TIME,
+            f"Writes into REDCap what is left of each project's free hour of support. {_PLAN}",
+            *_EXTRACT, *_SUPPORT, "support/free_time_remaining", "changes/free_support_time",
+        ),
+    ]  # fmt: skip
+    return {job.name: job for job in jobs}
+
+
+def run_by_name() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the jobs that `rcbill run` takes, by name."""
+    return owners_and_consequences() | support_hours()

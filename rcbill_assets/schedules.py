@@ -10,7 +10,9 @@ from rcbill_assets.assets.run import ASK_FOR_OWNERS, JOB, TELL_DELETIONS, TELL_I
 from rcbill_assets.calendar import last_finished_month, months_between, require_aware
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
+from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
+from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.resources.clock import AS_OF_TAG
 from rcbill_assets.resources.site import Site
 
@@ -113,4 +115,19 @@ def owners_and_consequences(jobs: Mapping[str, UnresolvedAssetJobDefinition], si
         at(ASK_FOR_OWNERS, "5 10 1 * *", "Day 1 at 10:05: people are asked who owns their project."),
         at(TELL_OVERDUE, "7 10 1,15 * *", "Days 1 and 15 at 10:07: owners are told what is overdue."),
         at(TELL_DELETIONS, "9 10 25 * *", "Day 25 at 10:09: owners are told what will be deleted."),
+    ]  # fmt: skip
+
+
+def support_hours(jobs: Mapping[str, UnresolvedAssetJobDefinition], site: Site) -> list[ScheduleDefinition]:
+    """Return the schedules of the free hour of support (DOMAIN.md section 6)."""
+    often = "Weekdays, every 2 hours from 7 to 19 o'clock"
+    return [
+        scheduled(
+            jobs[WRITE_SUPPORT_RATES], site, "3 7-19/2 * * 1-5",
+            f"{often}, 3 minutes past: rates of free responses go back into the request system.",
+        ),
+        scheduled(
+            jobs[WRITE_FREE_SUPPORT_TIME], site, "7 7-19/2 * * 1-5",
+            f"{often}, 7 minutes past: what is left of each project's free hour goes into REDCap.",
+        ),
     ]  # fmt: skip

@@ -110,12 +110,13 @@ def _fitted(value: Any, column: MirrorColumn, zone: ZoneInfo) -> Any:
         value = local.date() if column.kind == "day" else local
         return str(value) if column.kind == "text" else value
     if column.kind == "number":
-        return _number(value, column.scale)
+        return fitted_number(value, column.scale)
     text = f"{value:f}" if isinstance(value, Decimal) else str(value)
     return text[: column.length]
 
 
-def _number(value: Any, scale: int | None) -> Decimal | int | None:
+def fitted_number(value: Any, scale: int | None) -> Decimal | int | None:
+    """Return a number as a column of so many decimals keeps it (None: a floating one); None for what is no number."""
     try:
         number = Decimal(str(value).strip())
     except InvalidOperation:
@@ -148,7 +149,7 @@ def level(held: pd.DataFrame, wanted: pd.DataFrame, origin: Origin) -> ChangeSet
     return diff(held, wanted, Target(MIRROR, (KEY,), columns), origin)
 
 
-def improbable_copy(touched: Mapping[str, int], size: int, limits: ChangeLimits) -> str | None:
+def improbable_copy(touched: Mapping[str, int], size: int, limits: ChangeLimits, table: str = MIRROR) -> str | None:
     """Return why a whole run touches too much of a copy of so many rows to be right, else None.
 
     `touched` is the number of rows by action over all batches. Rows that are put in fill a copy that is empty or
@@ -161,6 +162,6 @@ def improbable_copy(touched: Mapping[str, int], size: int, limits: ChangeLimits)
     share = (Decimal(100) * others / max(size, 1)).quantize(Decimal(1), rounding=ROUND_HALF_UP)
     besides = f", besides {new:,} that are put in" if new else ""
     return (
-        f"{others:,} of the {size:,} rows of {MIRROR} would be changed ({share}%){besides}: over {limits.rows:,} rows "
+        f"{others:,} of the {size:,} rows of {table} would be changed ({share}%){besides}: over {limits.rows:,} rows "
         f"and {(limits.share * 100).normalize():f}% of the table."
     )

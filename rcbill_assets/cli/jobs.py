@@ -1,14 +1,16 @@
-"""Running a job of owners, consequences or notices here and now, and saying what came of it."""
+"""Running a job of owners, consequences, notices or support hours here and now, and saying what came of it."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 
 from rcbill_assets.cli.common import instant_argument, show, the_site
 from rcbill_assets.cli.run import prepare_dagster_home
 from rcbill_assets.errors import RcbillError
+from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.resources.site import Site
 from rcbill_assets.statuses import APPLY
 
@@ -17,13 +19,13 @@ def run(
     job: Annotated[str, typer.Argument(help="Name of the job; without one the jobs are listed.")] = "",
     as_of: Annotated[str | None, typer.Option(help="Decide as of this instant, 2026-11-05T12:00:00Z.")] = None,
 ) -> None:
-    """Run a job that works on owners and projects, here and now: as its schedule would."""
+    """Run a job of owners, projects, notices or support hours, here and now: as its schedule would."""
     at = instant_argument(as_of) if as_of else None
     site = the_site()
     prepare_dagster_home(site.settings.home)
-    from rcbill_assets.jobs import owners_and_consequences  # noqa: PLC0415 - loads Dagster
+    from rcbill_assets.jobs import run_by_name  # noqa: PLC0415 - loads Dagster
 
-    jobs = owners_and_consequences()
+    jobs = run_by_name()
     if not job:
         for name, each in jobs.items():
             print(f"{name:<28}{each.description}")
@@ -52,8 +54,22 @@ def run_job(site: Site, job: str, as_of: str | None = None) -> list[str]:
         show(mine[columns])
         if site.policy.doors.redcap_writes != APPLY:
             print("A plan: nothing was written. `rcbill changes show` tells each row.")
+    if job == WRITE_SUPPORT_RATES:
+        _show_rates(site)
     mail = site.outbox.overview()
     mine = mail[mail["run_id"] == run_id]
     for template, count in mine["template"].value_counts().items():
         print(f"  mail: {count:,} recipients of {template}")
     return reasons
+
+
+def _show_rates(site: Site) -> None:
+    """Print what came of the rates of the newest run that got so far."""
+    path = site.storage.assets / "changes" / "support_rates" / "latest.parquet"
+    if not path.is_file():
+        return
+    rates = pd.read_parquet(path)
+    if not rates.empty:
+        show(rates[["record_id", "redcap_repeat_instance", "recorded_rate", "billable_rate", "result", "detail"]])
+    if site.policy.doors.request_rates != APPLY:
+        print("A plan: nothing was written into the request system.")

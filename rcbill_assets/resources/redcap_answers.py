@@ -27,6 +27,7 @@ LONGEST_WAIT = 120.0
 _QUOTED = 300
 _CHUNK = 1 << 16
 _PASSING = {408, 425, 429}
+_NAMED = "mend what it names"
 _FEWER = "ask for fewer records at once ({setting} batch_records)"
 # The escape of half a character, which is none in any encoding.
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -40,6 +41,8 @@ class Trouble:
     mend: str
     passes: bool
     wait: float = 0.0
+    # REDCap has understood, and takes offence at what it was given.
+    of_content: bool = False
 
 
 class TroubleError(Exception):
@@ -112,7 +115,8 @@ class Hook:
             return Trouble(
                 says, f"{_FEWER.format(setting=self.setting)} if it keeps doing so", True, _asked_to_wait(response)
             )
-        return Trouble(says, self._mend(status, told), passes=False)
+        mend = self._mend(status, told)
+        return Trouble(says, mend, passes=False, of_content=status == 400 and mend == _NAMED)
 
     def _mend(self, status: int, told: str) -> str:
         if "memory" in told or status == 413:
@@ -121,7 +125,7 @@ class Hook:
             return f"check that {self.variable} is a token of this project, and that its user may use the API there"
         if status == 404:
             return f"check that {self.setting} url is REDCap's own address"
-        return "mend what it names"
+        return _NAMED
 
     def _told(self, body: bytes) -> str:
         """Return REDCap's own words, without the token; of a page nothing."""
@@ -170,7 +174,7 @@ def asked(ask: Callable[[], Any], hook: Hook) -> Any | Trouble:  # noqa: PLR0911
     ) as error:
         said = _said_by(error)
         if said is not None:
-            return Trouble(f"answers: {hook.clean(said)}", "mend what it names", passes=False)
+            return Trouble(f"answers: {hook.clean(said)}", _NAMED, passes=False)
         return Trouble(f"cannot be reached, or broke off ({type(error).__name__})", _url(hook), passes=True)
 
 

@@ -42,6 +42,10 @@ _NAMED_AT_MOST = 10
 Row = Mapping[str, Any]
 
 
+class ContentRefusedError(SourceError):
+    """REDCap refuses what it was given: a locked record, a value that is no choice. Others may be taken."""
+
+
 class RedcapApi:
     """One project's records by the API of the REDCap at `url`; `setting` and `variable` are where a person mends it.
 
@@ -98,7 +102,8 @@ class RedcapApi:
     def write(self, rows: Sequence[Row]) -> None:
         """Put the values of the rows (site's names of fields) into the project; what is blank in them is left as it is.
 
-        In batches: when one fails those before it stay. Writing the same again changes nothing.
+        In batches: when one fails those before it stay. Writing the same again changes nothing. ContentRefusedError
+        when REDCap takes offence at a row: then none of its batch is written.
         """
         project = self._new_project()
         for batch in _parts(rows, self._policy.batch_records):
@@ -224,6 +229,8 @@ class RedcapApi:
     def _error(self, what: str, trouble: Trouble, attempts: int) -> RcbillError:
         times = f" {attempts} times" if trouble.passes and attempts > 1 else ""
         says = f"REDCap's API ({self.url}), asked{times} {what}, {trouble.says}: {trouble.mend}."
+        if trouble.of_content:
+            return ContentRefusedError(says)
         return UnreachableError(says) if trouble.passes else SourceError(says)
 
     def _wait_for_my_turn(self) -> None:

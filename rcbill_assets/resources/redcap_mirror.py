@@ -64,7 +64,7 @@ class RedcapMirror:
         with explained(WHAT, self.url), self.engine.connect() as connection:
             found = sa.inspect(connection).get_columns(MIRROR)
             charsets = _charsets(connection)
-        columns = [_column(str(column["name"]), column["type"]) for column in found]
+        columns = [column_of(str(column["name"]), column["type"]) for column in found]
         columns = [replace(column, charset=charsets.get(column.name) or column.charset) for column in columns]
         return known_columns(columns, list(PEER_COLUMNS))
 
@@ -106,7 +106,8 @@ def _charsets(connection: Connection) -> dict[str, str | None]:
     return {str(name): charset for name, charset in connection.execute(query, {"name": MIRROR})}
 
 
-def _column(name: str, kind: sa.types.TypeEngine[Any]) -> MirrorColumn:
+def column_of(name: str, kind: sa.types.TypeEngine[Any]) -> MirrorColumn:
+    """Return a column as the database declares it."""
     if isinstance(kind, sa.Float):
         return MirrorColumn(name, "number")
     if isinstance(kind, sa.Numeric):

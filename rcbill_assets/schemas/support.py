@@ -200,6 +200,14 @@ RATES_WRITTEN = pa.DataFrameSchema(
     name="rates_written",
 )
 
+FREE_TIME = pa.DataFrameSchema(
+    {
+        "project_id": whole("The project", unique=True),
+        "free_support_time_remaining": decimal("What is left of its free hour", unit="hours"),
+    },
+    name="free_support_time_remaining",
+)
+
 CHANGED_SINCE_BILLED = pa.DataFrameSchema(
     {
         **_RESPONSE,

@@ -128,6 +128,7 @@ class House:
     choices: dict[str, Any] = field(default_factory=lambda: OPEN)
     smtp_password: str | None = None
     redcap_url: str | None = None
+    support_token: str | None = None
 
     @property
     def site(self) -> Site:
@@ -139,6 +140,7 @@ class House:
             self.ledger_url,
             redcap_write_url=self.redcap_url or f"sqlite:///{self.redcap_file}",
             smtp_password=self.smtp_password,
+            support_token=self.support_token,
         )
         return Site(settings)
 

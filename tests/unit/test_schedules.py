@@ -20,7 +20,7 @@ NOWHERE = Path("/nowhere")
 SITE = Site(Settings(Policy(time_zone=ZONE.key), NOWHERE, "sqlite:////nowhere/r.db", "sqlite:////nowhere/l.db"))
 DEFINITIONS = build_definitions(SITE)
 
-# DOMAIN.md sections 4, 8 and 10
+# DOMAIN.md sections 4, 6, 8 and 10
 TIMES = {
     "clean_up_ownership": "47 0 * * *",
     "decide_billable": "5 1 * * *",
@@ -32,6 +32,8 @@ TIMES = {
     "ask_for_owners": "5 10 1 * *",
     "tell_overdue": "7 10 1,15 * *",
     "tell_deletions": "9 10 25 * *",
+    "write_support_rates": "3 7-19/2 * * 1-5",
+    "write_free_support_time": "7 7-19/2 * * 1-5",
 }
 
 
