@@ -17,6 +17,7 @@ Rng = np.random.Generator
 Texts = npt.NDArray[np.str_]
 Objects = npt.NDArray[np.object_]
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Moments = npt.NDArray[np.datetime64]
 Texty = Texts | Objects

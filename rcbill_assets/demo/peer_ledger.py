@@ -1,7 +1,8 @@
 """A past in the peer's shape for a make-believe site: what `rcbill adopt` imports. `make_peer_ledger` is pure.
 
 Service 1 items of the 14 months before the last finished month, by the rules of DOMAIN.md section 5, and a few of the
-last finished month itself that the old system has sent already. Tables and columns are those of the peer's
+last finished month itself that the old system has sent already. With support requests, service 2 items of the 14 months
+too (`peer_support`), behind them. Tables and columns are those of the peer's
 `rcc_billing` database; all its numbers are DOUBLE. The past knows nothing of changes in ownership: there is an item for
 every project that was live in the month and is billable today.
 """
@@ -22,6 +23,7 @@ from rcbill_assets.demo.bad_cases import FIRST, LAST
 from rcbill_assets.demo.bulk_load import replace_tables
 from rcbill_assets.demo.columns import DAY, SECOND, Flags, Moments, Rng, chance, moment, moments, text
 from rcbill_assets.demo.names import REDCAP_BASE_URL, REDCAP_VERSION, STAFF_UI_IDS
+from rcbill_assets.demo.peer_support import sent_after, support_instances, support_work
 from rcbill_assets.demo.redcap_tables import MYSQL_OPTIONS
 from rcbill_assets.statuses import CANCELED, INVOICED, PAID, SENT
 from rcbill_assets.text import blank_to_missing, comparable, first_present
@@ -115,11 +117,14 @@ _table(
 )
 
 
-def make_peer_ledger(site: Mapping[str, pd.DataFrame], today: date, seed: int) -> dict[str, pd.DataFrame]:
+def make_peer_ledger(
+    site: Mapping[str, pd.DataFrame], today: date, seed: int, requests: pd.DataFrame | None = None
+) -> dict[str, pd.DataFrame]:
     """Table name -> frame, one row per table row; all the numbers are float64, as the peer's are, money in dollars.
 
     `site` is what `make_site` made for the same `today`. Of the last finished month five items are there (fewer where
     there are not as many to bill), none of them of the projects with bad cases, so that these are still to be billed.
+    `requests`: what `make_service_requests` made of the site; the items of service 1 are the same with and without.
     """
     rng = np.random.default_rng([seed, today.toordinal()])
     billable = _billable_projects(site)
@@ -133,6 +138,14 @@ def make_peer_ledger(site: Mapping[str, pd.DataFrame], today: date, seed: int) -
     few = np.sort(rng.permutation(len(early))[:5])
     items = pd.concat([*past[:-1], early.iloc[few]]).reset_index(drop=True)
     instances = _service_instances(rng, items)
+    lines = _line_items(rng, _fees(items), instances, today)
+    banned = _banned_owners(rng, site, today)
+    if requests is not None:
+        theirs = np.random.default_rng([seed, today.toordinal(), 2])
+        worked = support_work(theirs, requests, site["redcap_projects"], months_between(first, last.previous()), today)
+        of_requests = support_instances(theirs, worked, instances)
+        lines = pd.concat([lines, _line_items(theirs, worked, of_requests, today, after=len(lines))], ignore_index=True)
+        instances = pd.concat([instances, of_requests], ignore_index=True)
     return {
         "service_type": pd.DataFrame(
             {
@@ -143,8 +156,8 @@ def make_peer_ledger(site: Mapping[str, pd.DataFrame], today: date, seed: int) -
             }
         ),
         "service_instance": instances,
-        "invoice_line_item": _line_items(rng, items, instances, today),
-        "banned_owners": _banned_owners(rng, site, today),
+        "invoice_line_item": lines,
+        "banned_owners": banned,
         "staff_employment_periods": _staff(site, today),
     }
 
@@ -195,15 +208,26 @@ def _billable_projects(site: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _items_of(billable: pd.DataFrame, month: BillingMonth, today: date) -> pd.DataFrame:
     """The targets of a month, its labels, and when it was sent: on the 5th of the next, or just before `today`."""
-    sent = min(moment(month.next().first_day) + 4 * DAY + 43_200 * SECOND, moment(today) - SECOND)
-    sent = max(sent, moment(month.next().first_day))
     targets = billable[
         (billable["month"] == month.month)
         & (billable["year"] < month.year)
         & (billable["live_until"] > pd.Timestamp(month.next().first_day))
     ]
-    return targets.assign(
-        fiscal_year=month.fiscal_year(), month_invoiced=month.label, sent=pd.Timestamp(sent).as_unit("us")
+    return targets.assign(fiscal_year=month.fiscal_year(), month_invoiced=month.label, sent=sent_after(month, today))
+
+
+def _fees(items: pd.DataFrame) -> pd.DataFrame:
+    """What a line says of a project's annual fee."""
+    identifier = items["project_id"].to_numpy().astype("U12")
+    link = f"{SERVICE}: {REDCAP_BASE_URL}redcap_v{REDCAP_VERSION}/ProjectSetup/index.php?pid="
+    return items.assign(
+        service_code=1.0,
+        service_identifier=text(identifier),
+        service_instance_id=text(np.strings.add("1-", identifier)),
+        comments=text(np.strings.add(link, identifier)),
+        price=PRICE,
+        quantity=1.0,
+        amount=PRICE,
     )
 
 
@@ -236,11 +260,13 @@ def _status(rng: Rng, items: pd.DataFrame, now: np.datetime64) -> pd.Series:
     status[sent > now - 36 * DAY] = SENT
     closed_for_it = items["unpaid_since"].notna() & (items["unpaid_since"] > items["sent"] + pd.Timedelta(days=100))
     status[closed_for_it.to_numpy()] = INVOICED
+    # Of free hours nothing stays open.
+    status[(items["amount"].eq(0) & (status == INVOICED)).to_numpy()] = PAID
     return pd.Series(status, index=items.index, dtype="str")
 
 
-def _line_items(rng: Rng, items: pd.DataFrame, instances: pd.DataFrame, today: date) -> pd.DataFrame:
-    """`invoice_line_item`, ids from 1 in the order of month and project."""
+def _line_items(rng: Rng, items: pd.DataFrame, instances: pd.DataFrame, today: date, after: int = 0) -> pd.DataFrame:
+    """`invoice_line_item`, with the ids that follow `after`, in the order of the items."""
     size = len(items)
     now = moment(today)
     status = _status(rng, items, now)
@@ -251,11 +277,10 @@ def _line_items(rng: Rng, items: pd.DataFrame, instances: pd.DataFrame, today: d
     came_back: Flags = (status != SENT).to_numpy()
     invoiced: Flags = status.isin([PAID, INVOICED]).to_numpy()
     paid: Flags = (status == PAID).to_numpy()
-    number = np.arange(1, size + 1)
-    identifier = items["project_id"].to_numpy().astype("U12")
-    study_id = instances.set_index("service_identifier")["ctsi_study_id"].reindex(identifier).to_numpy(copy=True)
+    number = np.arange(after + 1, after + size + 1)
+    study_ids = instances.set_index("service_instance_id")["ctsi_study_id"]
+    study_id = study_ids.reindex(items["service_instance_id"]).to_numpy(copy=True)
     study_id[chance(rng, size, 0.05)] = np.nan
-    link = f"{SERVICE}: {REDCAP_BASE_URL}redcap_v{REDCAP_VERSION}/ProjectSetup/index.php?pid="
     touched = np.where(paid, posted, np.where(came_back, received, sent))
     fiscal = chance(rng, size, 0.2)
     reasons = np.where(
@@ -267,16 +292,16 @@ def _line_items(rng: Rng, items: pd.DataFrame, instances: pd.DataFrame, today: d
     je_number = np.strings.add(np.where(voucher, "voucher JE", "JE"), np.strings.zfill(number.astype("U7"), 7))
     filled: dict[str, Any] = {
         "id": number.astype(np.float64),
-        "service_identifier": text(identifier),
-        "service_type_code": 1.0,
-        "service_instance_id": text(np.strings.add("1-", identifier)),
+        "service_identifier": items["service_identifier"],
+        "service_type_code": items["service_code"],
+        "service_instance_id": items["service_instance_id"],
         "ctsi_study_id": study_id,
         "name_of_service": "Biomedical Informatics Consulting",
         "name_of_service_instance": items["title"],
-        "other_system_invoicing_comments": text(np.strings.add(link, identifier)),
-        "price_of_service": PRICE,
-        "qty_provided": 1.0,
-        "amount_due": PRICE,
+        "other_system_invoicing_comments": items["comments"],
+        "price_of_service": items["price"],
+        "qty_provided": items["quantity"],
+        "amount_due": items["amount"],
         "invoice_number": text(np.strings.add("INV", np.strings.zfill(number.astype("U7"), 7)), missing=~invoiced),
         "je_number": text(je_number, missing=~paid),
         "je_posting_date": moments(posted, missing=~paid),
