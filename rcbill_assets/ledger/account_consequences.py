@@ -18,11 +18,9 @@ from rcbill_assets.ledger.consequence_tables import deliveries
 from rcbill_assets.ledger.consequences import billed_items, written_of
 from rcbill_assets.ledger.frames import read_frame, records
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.rules.accounts import CODE
 from rcbill_assets.schemas.account_consequences import ACCOUNT_DONE, ACCOUNT_ITEMS, ACCOUNT_TOLD
 from rcbill_assets.text import comparable
-
-# The service that bills accounts (DOMAIN.md section 1).
-ACCOUNT_SERVICE = "3"
 
 
 class AccountConsequences:
@@ -33,7 +31,7 @@ class AccountConsequences:
 
     def items(self) -> pd.DataFrame:
         """Return the line items of accounts that are not drafts, as they are now (schema ACCOUNT_ITEMS)."""
-        query = billed_items(ACCOUNT_SERVICE, "account", list(ACCOUNT_ITEMS.columns))
+        query = billed_items(CODE, "account", list(ACCOUNT_ITEMS.columns))
         found = self.ledger.read(lambda connection: read_frame(connection, query, ACCOUNT_ITEMS))
         return found.assign(account=comparable(found["account"]))
 

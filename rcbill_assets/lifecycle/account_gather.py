@@ -63,12 +63,13 @@ def _requests(site: Site) -> pd.DataFrame:
 
 
 def _of_the_ledger(ledger: Ledger) -> dict[str, Any]:
-    known = AccountConsequences(ledger)
+    known, registers = AccountConsequences(ledger), Registers(ledger)
     return {
         "items": known.items(),
         "told": known.told(),
         "done": known.done(),
         "exemptions": ledger.exemptions(),
-        "bounces": Registers(ledger).bounces(),
+        "persons": registers.persons(),
+        "bounces": registers.bounces(),
         "newest_payment_file": Consequences(ledger).newest_payment_file(),
     }

@@ -20,10 +20,11 @@ from rcbill_assets.text import blank_to_missing
 @dataclass(frozen=True, kw_only=True)
 class AccountFacts(Known):
     """What is known of accounts at `as_of`: `accounts` (schema ACCOUNTS) is REDCap's and the requests', as it was read;
-    `items`, `told` and `done` are of the schemas ACCOUNT_ITEMS, ACCOUNT_TOLD and ACCOUNT_DONE.
+    `items`, `told` and `done` are of the schemas ACCOUNT_ITEMS, ACCOUNT_TOLD and ACCOUNT_DONE; `persons` is a register.
     """
 
     accounts: pd.DataFrame = field(repr=False)
+    persons: pd.DataFrame = field(repr=False)
 
 
 def accounts_now(facts: AccountFacts) -> pd.DataFrame:
@@ -39,8 +40,8 @@ def accounts_now(facts: AccountFacts) -> pd.DataFrame:
     frame = rows.assign(
         known=True,
         unreadable=rows["problem"].notna(),
-        # By the account's name, or by the address on the invoice.
-        exempt=exempt(named, facts.exemptions, facts.latest),
+        # The account itself, its PI, or the department of either, as when it is billed.
+        exempt=exempt(named, facts.exemptions, facts.latest, facts.persons),
         **{f"{who}_address": _reached(rows[f"{who}_email"], bad) for who in ("sponsor", "pi")},
         pi_name=blank_to_missing(
             (rows["pi_first_name"].fillna("") + " " + rows["pi_last_name"].fillna("")).str.strip()

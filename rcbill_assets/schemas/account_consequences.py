@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandera.pandas as pa
 
 from rcbill_assets.schemas.columns import day, decimal, flag, instant, text, whole
 from rcbill_assets.schemas.consequences import ACT, HELD_BACK
-from rcbill_assets.schemas.redcap import Source
+from rcbill_assets.schemas.redcap import USER_ACCOUNTS
 from rcbill_assets.statuses import ACCOUNT_CONSEQUENCES, ACCOUNT_NOTICES
 
 # An account that has expired already needs nothing.
@@ -14,20 +16,7 @@ NOTHING = "nothing to do"
 ACCOUNT_OUTCOMES = (ACT, HELD_BACK, NOTHING)
 
 # What is written of an account, and what has to stand then.
-ACCOUNT_USERS = Source(
-    table="redcap_user_information",
-    key="ui_id",
-    user_column="username",
-    schema=pa.DataFrameSchema(
-        {
-            "ui_id": whole("REDCap's id of the user", unique=True),
-            "username": text("Name the user logs in with, as written", nullable=False),
-            "user_expiration": instant("When the account expires; missing: never"),
-            "user_comments": text("What administrators have noted of the user"),
-        },
-        name="account_users",
-    ),
-)
+ACCOUNT_USERS = replace(USER_ACCOUNTS, schema=USER_ACCOUNTS.schema.remove_columns(["user_sponsor"]))
 
 ACCOUNT_ITEMS = pa.DataFrameSchema(
     {

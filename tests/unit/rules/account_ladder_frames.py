@@ -22,7 +22,7 @@ from rcbill_assets.schemas.account_consequences import (
     ACCOUNTS_TO_TELL,
 )
 from rcbill_assets.schemas.accounts import ACCOUNTS
-from rcbill_assets.schemas.registers import BOUNCES
+from rcbill_assets.schemas.registers import BOUNCES, PERSONS
 from rcbill_assets.statuses import ACCOUNT_OVERDUE, EXPIRED, INVOICED
 from tests.unit import frames
 from tests.unit.frames import Row, of_schema
@@ -90,6 +90,7 @@ def facts(
     done: Rows = (),
     bounces: Rows = (),
     exemptions: Rows = (),
+    persons: Rows = (),
     newest_payment_file: datetime | None = AS_OF - timedelta(days=1),
 ) -> AccountFacts:
     """The facts at `as_of`; without accounts of the usual one."""
@@ -102,6 +103,7 @@ def facts(
         done=of_schema(ACCOUNT_DONE, {}, *done),
         bounces=of_schema(BOUNCES, {}, *bounces),
         exemptions=frames.exemptions(*exemptions),
+        persons=of_schema(PERSONS, {}, *persons),
         newest_payment_file=newest_payment_file,
     )
 

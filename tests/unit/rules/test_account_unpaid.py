@@ -100,6 +100,12 @@ class TestItWaits:
         assert decided(exemptions=[exemption]) == ("held back", "exempt")
         assert decided(exemptions=[{**exemption, "until_at": ago(1)}]) == ("act", "due")
 
+    def test_while_the_department_of_its_people_has_another_contract(self) -> None:
+        exemption = {"kind": "department", "subject": "D-7", "from_at": ago(5)}
+        person = {"username": "ext.ada", "department_id": "d-7"}
+        assert decided(exemptions=[exemption], persons=[person]) == ("held back", "exempt")
+        assert decided(exemptions=[exemption]) == ("act", "due")
+
     def test_for_a_dispute_a_hold_and_payments_that_are_not_known(self) -> None:
         assert decided(items=[item(disputed=1)]) == ("held back", "disputed")
         assert decided(items=[item(on_hold=1)]) == ("held back", "on_hold")
