@@ -15,9 +15,11 @@ from rcbill_assets.resources.mailer import SmtpServer
 from rcbill_assets.resources.redcap_log import unusable
 from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.support_requests import service_requests
 from rcbill_assets.schemas.redcap import PROJECTS, SOURCES, WORK_SOURCES, Source
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.registry import REGISTRY
+from rcbill_assets.services.support import SUPPORT
 
 
 def doctor() -> None:
@@ -36,6 +38,7 @@ def doctor() -> None:
         "notices": partial(_notices, site),
         "fiscal inbox": partial(_inbox, site),
         "copy of line items in REDCap": partial(_mirror, site),
+        **({"support requests": partial(_support, site)} if SUPPORT in _billed(site) else {}),
         **{f"price of service {service.code}": partial(_price, site, service) for service in _billed(site)},
     }
     problems = sum(_try(what, look) for what, look in looks.items())
@@ -113,6 +116,15 @@ def _mail(site: Site) -> str:
 
 def _inbox(site: Site) -> str:
     return f"{site.fiscal_inbox.shown}, {len(site.fiscal_inbox.waiting())} files of the fiscal team's in it"
+
+
+def _support(site: Site) -> str:
+    """Where support hours come from, and whether all of it can be read."""
+    export = site.support_requests.read()
+    read = service_requests(export.rows, instrument=site.policy.support.instrument)
+    bad = len(export.rejects) + len(read.rejects)
+    said = f"{len(read.requests):,} requests and {len(read.responses):,} responses from {site.support_requests.shown}"
+    return said + (f", {bad} values that cannot be read" if bad else "")
 
 
 def _mirror(site: Site) -> str:
