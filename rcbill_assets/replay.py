@@ -41,7 +41,15 @@ from rcbill_assets.replay_ownership import (
     ownership_nominations,
     unresolvable_ownership,
 )
-from rcbill_assets.replay_support import ITEM_OPTIONS, LINE_OPTIONS, line_items, lines, pro_bono_updates, study_ids
+from rcbill_assets.replay_support import (
+    ITEM_OPTIONS,
+    LINE_OPTIONS,
+    free_support_time,
+    line_items,
+    lines,
+    pro_bono_updates,
+    study_ids,
+)
 from rcbill_assets.resources.fiscal_file import receive
 from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.rules.month import not_billed_yet
@@ -54,7 +62,7 @@ from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import FrozenInputs
 
 # Columns of Decimals that are no money: written as they are, 1 or 0.25.
-QUANTITIES = ("qty_provided",)
+QUANTITIES = ("qty_provided", "free_support_time_remaining")
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,7 @@ DECISIONS: dict[str, Decision] = {
     "pro-bono-updates": Decision(
         "the responses that the free hour of their project makes free in the request system", pro_bono_updates
     ),
+    "free-support-time": Decision("what is left of the free hour of every project, in hours", free_support_time),
     "study-ids": Decision("the study id of each project that has one", study_ids),
     "payments": Decision("what becomes of each row of a file of the fiscal team's", _payments, ("file",)),
 }

@@ -23,10 +23,11 @@ from rcbill_assets.policy import Policy
 from rcbill_assets.resources.service_requests_csv import read_service_requests
 from rcbill_assets.rules.study_ids import study_ids_of_projects
 from rcbill_assets.rules.support_billed import billed_by_lines
-from rcbill_assets.rules.support_free_hour import free_hours, rate_updates
+from rcbill_assets.rules.support_free_hour import free_hours, free_time_remaining
 from rcbill_assets.rules.support_items import support_line_items
 from rcbill_assets.rules.support_lines import CODE, support_lines
 from rcbill_assets.rules.support_parts import Months, support_parts
+from rcbill_assets.rules.support_rates import rates_due
 from rcbill_assets.rules.support_requests import ServiceRequests, service_requests
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.support import BILLED_RESPONSES, FREE_HOUR_COLUMNS, LINE_COLUMNS
@@ -151,12 +152,19 @@ def line_items(site: SupportSite) -> pd.DataFrame:
 
 def pro_bono_updates(site: SupportSite) -> pd.DataFrame:
     """Return the responses whose rate becomes 0 in the request system, since the free hour of a project takes them."""
-    policy = site.policy.support
     read = _read(site, FREE_HOUR_COLUMNS)
-    billed = _billed(site, read)
-    free = free_hours(read.responses, billed, policy.free_hour, site.policy.service(CODE).first_billing_month)
-    updates = rate_updates(read.responses, free, instrument=policy.instrument)
+    billed, free = _free(site, read)
+    updates = rates_due(read.responses, billed, free, instrument=site.policy.support.instrument)
     return updates[["record_id", "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate"]]
+
+
+def free_support_time(site: SupportSite) -> pd.DataFrame:
+    """Return what is left of the free hour of every project that is not deleted, in hours."""
+    read = _read(site, FREE_HOUR_COLUMNS)
+    billed, free = _free(site, read)
+    projects = site.inputs["projects"]
+    living = projects.loc[projects["date_deleted"].isna(), "project_id"].reset_index(drop=True)
+    return free_time_remaining(living, read.responses, billed, free)
 
 
 def study_ids(site: SupportSite) -> pd.DataFrame:
@@ -181,6 +189,13 @@ def _billed(site: SupportSite, read: ServiceRequests) -> pd.DataFrame:
     if isinstance(site.billing, Ledger):
         return Support(site.billing).billed(read.responses)
     return billed_by_lines(read.responses, _ledger_lines(site.billing))
+
+
+def _free(site: SupportSite, read: ServiceRequests) -> tuple[pd.DataFrame, pd.Series]:
+    """Return what is billed of the responses, and what the free hour makes free of them."""
+    billed = _billed(site, read)
+    first = site.policy.service(CODE).first_billing_month
+    return billed, free_hours(read.responses, billed, site.policy.support.free_hour, first)
 
 
 def _lines(
