@@ -39,6 +39,11 @@ CREATE USER IF NOT EXISTS 'rcbill_writer'@'%' IDENTIFIED BY 'set-a-password';
 GRANT SELECT, INSERT, UPDATE, DELETE ON redcap.invoice_line_item TO 'rcbill_writer'@'%';
 -- With the door closed ([doors] redcap_writes = "plan") the reader looks at the copy instead:
 -- GRANT SELECT ON redcap.invoice_line_item TO 'rcbill_reader'@'%';
+-- What is left of the free hour of support. This table is made by hand too: the job `write_free_support_time` says how.
+GRANT SELECT (project_id, free_support_time_remaining), INSERT (project_id, free_support_time_remaining),
+      UPDATE (free_support_time_remaining), DELETE ON redcap.free_support_time_remaining TO 'rcbill_writer'@'%';
+-- With the door closed:
+-- GRANT SELECT (project_id, free_support_time_remaining) ON redcap.free_support_time_remaining TO 'rcbill_reader'@'%';
 -- Owners, sequestrations and deletions. What is written is read first, where it is written.
 GRANT SELECT (project_id, completed_time, completed_by, date_deleted, log_event_table),
       UPDATE (completed_time, completed_by, date_deleted) ON redcap.redcap_projects TO 'rcbill_writer'@'%';

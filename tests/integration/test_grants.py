@@ -17,6 +17,7 @@ from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.engine import make_engine
 from rcbill_assets.resources.redcap_db import RedcapDb
+from rcbill_assets.resources.redcap_free_time import FREE_TIME_TABLE, FreeTimeTable
 from rcbill_assets.resources.redcap_log import moved_back
 from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.schemas.redcap import PROJECT_OWNERSHIP, PROJECTS
@@ -114,6 +115,20 @@ def test_the_writer_may_mend_and_make_ownership_records(site: sa.URL) -> None:
     )
     made = diff(new.head(0), new, Target(PROJECT_OWNERSHIP.table, ("pid",), tuple(columns)), origin)
     assert set(write_changes(engine, made)["result"]) == {"applied"}
+
+
+def test_the_writer_may_show_what_is_left_of_the_free_hour_and_take_it_back(site: sa.URL) -> None:
+    url = of(site, "rcbill_writer")
+    table, engine = FreeTimeTable(url), make_engine(url, "REDCap")
+    assert table.is_there()
+    assert (table.size(), table.column().scale) == (0, 6)
+    origin = Origin("a test", datetime(2024, 11, 5, tzinfo=UTC), "a test")
+    target = Target(FREE_TIME_TABLE, ("project_id",), (FREE_TIME_TABLE,), deletes=True)
+    left = pd.DataFrame({"project_id": [1, 2], FREE_TIME_TABLE: [1, 1]}, dtype=object)
+    for wanted in (left, left.assign(**{FREE_TIME_TABLE: 0}), left.head(1)):
+        changes = diff(table.read(1, 2), wanted, target, origin)
+        assert set(write_changes(engine, changes)["result"]) == {"applied"}
+    assert table.size() == 1
 
 
 def test_the_writer_may_not_write_what_is_not_ours(site: sa.URL) -> None:
