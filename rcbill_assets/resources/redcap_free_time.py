@@ -15,7 +15,7 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from rcbill_assets.changes.change_set import ChangeSet, Origin, Target, diff, touched_by_action
+from rcbill_assets.changes.change_set import ChangeSet, Origin, Target, diff, no_changes, touched_by_action
 from rcbill_assets.changes.door import Door, Outcome
 from rcbill_assets.changes.mirror import MirrorColumn, fitted_number, improbable_copy
 from rcbill_assets.changes.store import By
@@ -70,7 +70,9 @@ class FreeTimeTable:
         table = sa.table(FREE_TIME_TABLE, sa.column(KEY), sa.column(HOURS))
         query = sa.select(table.c[KEY], table.c[HOURS]).where(table.c[KEY].between(first, last))
         with explained(WHAT, self.url), self.engine.connect() as connection:
-            return pd.DataFrame(connection.execute(query).all(), columns=[KEY, HOURS], dtype=object)
+            rows = connection.execute(query).all()
+        cells = zip(*rows, strict=True) if rows else ((), ())
+        return pd.DataFrame(dict(zip((KEY, HOURS), map(list, cells), strict=True)), dtype=object)
 
 
 def fitted(hours: pd.Series, column: MirrorColumn) -> pd.Series:
@@ -111,11 +113,15 @@ def bring_free_time_level(
             held = held[held[KEY].isin(part[KEY])]
             twice = set(held.loc[held[KEY].duplicated(), KEY])
             held, part = held[~held[KEY].isin(twice)], part[~part[KEY].isin(twice)]
-            yield diff(held, part, _TARGET, origin), len(twice)
+            yield diff(*_differing(held, part), _TARGET, origin), len(twice)
 
-    touched = Counter[str]()
-    for changes, _ in compared():
+    touched, doubles = Counter[str](), 0
+    for changes, twice in compared():
         touched.update(touched_by_action(changes))
+        doubles += twice
+    if not touched:
+        yield door.plan(no_changes(origin), by), doubles
+        return
     stopped = improbable_copy(touched, table.size(), limits, FREE_TIME_TABLE)
     sets: list[int] = []
     for changes, twice in compared():
@@ -128,6 +134,13 @@ def bring_free_time_level(
             f'show {sets[0]}`); when it is right, `rcbill changes apply N --why "..."` for {_named(sets)}, or raise '
             "[improbable_changes] in the settings and run this again."
         )
+
+
+def _differing(held: pd.DataFrame, wanted: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of both that are not plainly the same: nearly all are, and cells compare slowly."""
+    known = held.set_index(KEY)[HOURS].reindex(wanted[KEY])
+    left = wanted[known.to_numpy(dtype=object) != wanted[HOURS].to_numpy(dtype=object)]
+    return held[held[KEY].isin(left[KEY])], left
 
 
 def _named(sets: list[int]) -> str:
