@@ -6,6 +6,7 @@ from dagster import Definitions, JobDefinition, in_process_executor
 
 from rcbill_assets import adhoc_jobs, asset_checks, change_jobs, jobs, partitions, register_jobs, schedules
 from rcbill_assets.assets import (
+    account_consequences,
     billing,
     changes,
     consequences,
@@ -39,7 +40,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     monthly_billing, receive_payments = jobs.monthly_billing(), jobs.receive_payments()
     report_receivables, mirror_line_items = jobs.report_receivables(), jobs.mirror_line_items()
     owners_and_consequences = jobs.owners_and_consequences()
-    support_hours = jobs.support_hours()
+    support_hours, account_consequences_jobs = jobs.support_hours(), jobs.account_consequences()
     return Definitions(
         assets=[
             *redcap.ASSETS,
@@ -64,6 +65,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *ownership.ASSETS,
             *consequences.ASSETS,
             *notices.ASSETS,
+            *account_consequences.ASSETS,
         ],
         asset_checks=[
             asset_checks.every_value_can_be_read,
@@ -81,6 +83,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             jobs.show_registers(),
             *owners_and_consequences.values(),
             *support_hours.values(),
+            *account_consequences_jobs.values(),
             *adhoc_jobs.JOBS,
             *register_jobs.JOBS,
             *change_jobs.JOBS,
@@ -91,6 +94,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             schedules.daily(mirror_line_items, site, "45 5 * * *", "the copy of the line items inside REDCap"),
             *schedules.owners_and_consequences(owners_and_consequences, site),
             *schedules.support_hours(support_hours, site),
+            *schedules.account_consequences(account_consequences_jobs, site),
         ],
         sensors=[
             fiscal_file_received_sensor(receive_payments, site),

@@ -16,7 +16,9 @@ from rcbill_assets.assets.run import (
     TELL_DELETIONS,
     TELL_IMPENDING_BILLS,
     TELL_OVERDUE,
+    TELL_OVERDUE_ACCOUNTS,
 )
+from rcbill_assets.lifecycle.account_along import EXPIRE_ACCOUNTS, REOPEN_ACCOUNTS
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
 from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
@@ -176,26 +178,27 @@ _EXTRACT = tuple(
 )
 
 
+def _just(name: str, description: str, *keys: str) -> UnresolvedAssetJobDefinition:
+    """Return a job of the assets named, as `group/noun`, and no others."""
+    return define_asset_job(
+        name,
+        selection=AssetSelection.assets(*(key.split("/") for key in keys)),
+        executor_def=in_process_executor,
+        description=description,
+    )
+
+
 def support_hours() -> dict[str, UnresolvedAssetJobDefinition]:
     """Return the jobs of the free hour of support, by name."""
-
-    def of(name: str, description: str, *keys: str) -> UnresolvedAssetJobDefinition:
-        return define_asset_job(
-            name,
-            selection=AssetSelection.assets(*(key.split("/") for key in keys)),
-            executor_def=in_process_executor,
-            description=description,
-        )
-
     jobs = [
-        of(
+        _just(
             WRITE_SUPPORT_RATES,
             "Writes the rate 0 into the request system for each response that the free hour of its project takes, and "
             "reads it again. Shown only, while the door of request rates is closed; running it again does nothing "
             "twice.",
             *_SUPPORT, "support/rate_updates", "changes/support_rates",
         ),
-        of(
+        _just(
             WRITE_FREE_SUPPORT_TIME,
             f"Writes into REDCap what is left of each project's free hour of support. {_PLAN}",
             *_EXTRACT, *_SUPPORT, "support/free_time_remaining", "changes/free_support_time",
@@ -204,6 +207,32 @@ def support_hours() -> dict[str, UnresolvedAssetJobDefinition]:
     return {job.name: job for job in jobs}
 
 
+_ACCOUNTS = (*_EXTRACT, *("/".join(key) for key in redcap.ACCOUNT_KEYS))
+
+
+def account_consequences() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the jobs of accounts that are not paid for, by name."""
+    jobs = [
+        _just(
+            EXPIRE_ACCOUNTS,
+            f"Expires accounts that are not paid for, when their sponsor or PI was told before. {_PLAN}",
+            *_ACCOUNTS, "accounts/unpaid", "changes/expired_accounts", "accounts/held_back", "messages/delivered",
+        ),
+        _just(
+            REOPEN_ACCOUNTS,
+            "Gives accounts that were expired for not paying, and are paid for or disputed, the expiration that they "
+            f"had, and lists what is held back. {_PLAN}",
+            *_ACCOUNTS, "accounts/reopenings", "changes/reopened_accounts", "accounts/held_back",
+            "messages/delivered",
+        ),
+        _just(
+            TELL_OVERDUE_ACCOUNTS, "Tells sponsors and PIs what is overdue, and when their accounts will be expired.",
+            *_ACCOUNTS, "messages/overdue_accounts", "messages/delivered",
+        ),
+    ]  # fmt: skip
+    return {job.name: job for job in jobs}
+
+
 def run_by_name() -> dict[str, UnresolvedAssetJobDefinition]:
     """Return the jobs that `rcbill run` takes, by name."""
-    return owners_and_consequences() | support_hours()
+    return owners_and_consequences() | support_hours() | account_consequences()

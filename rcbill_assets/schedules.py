@@ -6,9 +6,18 @@ from datetime import datetime
 from dagster import RunRequest, ScheduleDefinition, ScheduleEvaluationContext, SkipReason, schedule
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from rcbill_assets.assets.run import ASK_FOR_OWNERS, JOB, TELL_DELETIONS, TELL_IMPENDING_BILLS, TELL_OVERDUE
+from rcbill_assets.assets.run import (
+    ASK_FOR_OWNERS,
+    JOB,
+    TELL_DELETIONS,
+    TELL_IMPENDING_BILLS,
+    TELL_OVERDUE,
+    TELL_OVERDUE_ACCOUNTS,
+)
 from rcbill_assets.calendar import last_finished_month, months_between, require_aware
 from rcbill_assets.errors import RcbillError
+from rcbill_assets.lifecycle.account_along import EXPIRE_ACCOUNTS, REOPEN_ACCOUNTS
+from rcbill_assets.lifecycle.account_gather import bills_accounts
 from rcbill_assets.lifecycle.acting import DELETE, RELEASE, SEQUESTER_ORPHANS, SEQUESTER_UNPAID
 from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
@@ -18,6 +27,7 @@ from rcbill_assets.resources.site import Site
 
 MONTHLY_BILLING_CRON = "5 8 5 * *"
 DAYS_OF_A_WEEK = 7
+NO_ACCOUNTS = "Accounts are not billed: set [services.3] first_billing_month."
 
 
 def monthly_billing_schedule(job: UnresolvedAssetJobDefinition, site: Site) -> ScheduleDefinition:
@@ -130,4 +140,17 @@ def support_hours(jobs: Mapping[str, UnresolvedAssetJobDefinition], site: Site) 
             jobs[WRITE_FREE_SUPPORT_TIME], site, "7 7-19/2 * * 1-5",
             f"{often}, 7 minutes past: what is left of each project's free hour goes into REDCap.",
         ),
+    ]  # fmt: skip
+
+
+def account_consequences(jobs: Mapping[str, UnresolvedAssetJobDefinition], site: Site) -> list[ScheduleDefinition]:
+    """Return the schedules of accounts that are not paid for (DOMAIN.md section 12), where accounts are billed."""
+
+    def at(name: str, cron: str, says: str) -> ScheduleDefinition:
+        return scheduled(jobs[name], site, cron, says, lambda _: None if bills_accounts(site.policy) else NO_ACCOUNTS)
+
+    return [
+        at(REOPEN_ACCOUNTS, "25 1 * * *", "Each day at 1:25: accounts that are paid for again are reopened."),
+        at(EXPIRE_ACCOUNTS, "30 7 1 * *", "Day 1 at 7:30: accounts that are not paid for are expired."),
+        at(TELL_OVERDUE_ACCOUNTS, "11 10 1,15 * *", "Days 1 and 15 at 10:11: sponsors and PIs are told of it."),
     ]  # fmt: skip

@@ -1,7 +1,7 @@
 """What the assets of owners and consequences read: REDCap's extracts of this run, and the ledger as it is now."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 from dagster import AssetExecutionContext, AssetIn
@@ -31,19 +31,7 @@ def facts_of(context: AssetExecutionContext, site: Site, configured: AsOf, table
     """Return the facts at the run's `as_of`. NotFinishedError when that has not come yet, SourceError when REDCap was
     read too long ago.
     """
-    as_of, now = as_of_of(context, configured), site.clock.now()
-    if as_of > now:
-        raise NotFinishedError(f"{as_of.isoformat()} has not come yet: nothing is decided ahead of its time.")
-    read_at = site.storage.extracted_at()
-    if read_at is not None and read_at < now - FRESH:
-        raise SourceError(
-            f"REDCap was last read on {read_at.astimezone(site.policy.zone):%Y-%m-%d %H:%M}: materialise redcap/* "
-            "first, or run the whole job."
-        )
-    site.ledger.require_newest()
-    if site.policy.doors.redcap_writes == APPLY:
-        # Before the ledger is read: what a killed run has written is then known, and told.
-        end_what_was_begun(site, By(context.run.run_id, now, "found out", "a run was killed while it wrote"))
+    as_of, read_at = begin(context, site, configured)
     return gather(
         site,
         as_of,
@@ -61,3 +49,23 @@ def facts_of(context: AssetExecutionContext, site: Site, configured: AsOf, table
         ),
         read_at,
     )
+
+
+def begin(context: AssetExecutionContext, site: Site, configured: AsOf) -> tuple[datetime, datetime | None]:
+    """Return the run's `as_of`, and when REDCap was read, once it is sure that something may be decided on it.
+
+    What a killed run has written is found out first, of whatever job: then it is known, and told.
+    """
+    as_of, now = as_of_of(context, configured), site.clock.now()
+    if as_of > now:
+        raise NotFinishedError(f"{as_of.isoformat()} has not come yet: nothing is decided ahead of its time.")
+    read_at = site.storage.extracted_at()
+    if read_at is not None and read_at < now - FRESH:
+        raise SourceError(
+            f"REDCap was last read on {read_at.astimezone(site.policy.zone):%Y-%m-%d %H:%M}: materialise redcap/* "
+            "first, or run the whole job."
+        )
+    site.ledger.require_newest()
+    if site.policy.doors.redcap_writes == APPLY:
+        end_what_was_begun(site, By(context.run.run_id, now, "found out", "a run was killed while it wrote"))
+    return as_of, read_at

@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, Failure, Output, ResourceParam, asset
 
+from rcbill_assets.assets import account_consequences
 from rcbill_assets.assets.describe import column_schema, looked_at
 from rcbill_assets.assets.facts import INS, facts_of
 from rcbill_assets.assets.run import OWNER, readable
@@ -69,13 +70,14 @@ def _notice_asset(notice: str) -> AssetsDefinition:
     kinds={"email"},
     description=(
         "One row per message and recipient that this run took to the mail server, with what became of it: notices to "
-        "owners, and lists for the REDCap team."
+        "owners, sponsors and PIs, and lists for the REDCap team."
     ),
     metadata={"dagster/column_schema": column_schema(MESSAGES)},
     deps=[
         *(AssetKey(["messages", noun]) for noun, _ in _NAMES.values()),
         *(AssetKey(["changes", noun]) for noun in CONSEQUENCES),
         AssetKey(["projects", "held_back"]),
+        *(AssetKey(list(key)) for key in account_consequences.BEFORE_SENDING),
     ],
 )
 def delivered_asset(context: AssetExecutionContext, site: ResourceParam[Site]) -> Output[pd.DataFrame]:

@@ -16,9 +16,11 @@ from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.records_csv import Fields, read_records
+from rcbill_assets.resources.redcap_db import RedcapAccounts
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.account_facts import AccountFacts
 from rcbill_assets.rules.account_requests import account_requests
+from rcbill_assets.rules.accounts import CODE
 from rcbill_assets.rules.accounts import accounts as known_accounts
 from rcbill_assets.schemas.accounts import ACCOUNT_EXPORT
 from rcbill_assets.schemas.intake import empty
@@ -46,11 +48,20 @@ def read_accounts_again(site: Site, facts: AccountFacts) -> AccountFacts:
 def gather_accounts_now(site: Site, as_of: datetime) -> AccountFacts:
     """Return the facts at `as_of`, with REDCap and the requests read now."""
     zone = site.policy.zone
-    found = site.redcap.accounts(zone)
+    found = site.redcap.accounts(zone, needed=bills_accounts(site.policy))
     users, _ = site.redcap.extract(USER_INFORMATION, zone)
+    return gather_accounts(site, as_of, accounts_of(site, found, users))
+
+
+def accounts_of(site: Site, found: RedcapAccounts, users: pd.DataFrame) -> pd.DataFrame:
+    """Return the accounts (schema ACCOUNTS), with what their requests say now."""
     requests = account_requests(_requests(site)).requests
-    accounts = known_accounts(found.auth, found.user_accounts, users, requests, found.rejects)
-    return gather_accounts(site, as_of, accounts)
+    return known_accounts(found.auth, found.user_accounts, users, requests, found.rejects)
+
+
+def bills_accounts(policy: Policy) -> bool:
+    """Whether the site bills accounts: it need have none otherwise, nor let its reader see them."""
+    return policy.service(CODE).first_billing_month is not None
 
 
 def _requests(site: Site) -> pd.DataFrame:

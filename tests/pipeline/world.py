@@ -16,8 +16,16 @@ import pandas as pd
 from dagster import build_schedule_context
 from dagster._utils.schedules import cron_string_iterator
 
-from rcbill_assets.assets.run import ASK_FOR_OWNERS, JOB, TELL_DELETIONS, TELL_IMPENDING_BILLS, TELL_OVERDUE
+from rcbill_assets.assets.run import (
+    ASK_FOR_OWNERS,
+    JOB,
+    TELL_DELETIONS,
+    TELL_IMPENDING_BILLS,
+    TELL_OVERDUE,
+    TELL_OVERDUE_ACCOUNTS,
+)
 from rcbill_assets.definitions import build_definitions
+from rcbill_assets.lifecycle.account_along import ACCOUNT_KINDS
 from rcbill_assets.lifecycle.acting import KINDS, RELEASE, SEQUESTER_UNPAID, act, note_restorations
 from rcbill_assets.lifecycle.gather import gather, read_again
 from rcbill_assets.lifecycle.held_back import held_back_now, mail_held_back
@@ -50,8 +58,8 @@ NOTICE_OF = {
 }
 # What a schedule may pass over is asked of the schedule itself.
 ASKED = {JOB, SEQUESTER_UNPAID}
-# These change nothing that consequences depend on.
-LEFT_OUT = {"report_receivables", "mirror_line_items"}
+# These change nothing that consequences for projects depend on.
+LEFT_OUT = {"report_receivables", "mirror_line_items", TELL_OVERDUE_ACCOUNTS, *ACCOUNT_KINDS}
 
 
 @dataclass

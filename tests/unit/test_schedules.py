@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from dagster import DagsterInstance, RunRequest, ScheduleDefinition, build_schedule_context
+from dagster import DagsterInstance, Definitions, RunRequest, ScheduleDefinition, build_schedule_context
 
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.policy import Policy
@@ -20,7 +20,7 @@ NOWHERE = Path("/nowhere")
 SITE = Site(Settings(Policy(time_zone=ZONE.key), NOWHERE, "sqlite:////nowhere/r.db", "sqlite:////nowhere/l.db"))
 DEFINITIONS = build_definitions(SITE)
 
-# DOMAIN.md sections 4, 6, 8 and 10
+# DOMAIN.md sections 4, 6, 8, 10 and 12
 TIMES = {
     "clean_up_ownership": "47 0 * * *",
     "decide_billable": "5 1 * * *",
@@ -34,11 +34,14 @@ TIMES = {
     "tell_deletions": "9 10 25 * *",
     "write_support_rates": "3 7-19/2 * * 1-5",
     "write_free_support_time": "7 7-19/2 * * 1-5",
+    "reopen_accounts": "25 1 * * *",
+    "expire_unpaid_accounts": "30 7 1 * *",
+    "tell_overdue_accounts": "11 10 1,15 * *",
 }
 
 
-def asked(job: str, local: datetime) -> tuple[list[RunRequest], str | None]:
-    schedule = DEFINITIONS.resolve_schedule_def(f"{job}_schedule")
+def asked(job: str, local: datetime, definitions: Definitions = DEFINITIONS) -> tuple[list[RunRequest], str | None]:
+    schedule = definitions.resolve_schedule_def(f"{job}_schedule")
     with (
         DagsterInstance.ephemeral() as instance,
         build_schedule_context(instance, scheduled_execution_time=local) as context,
@@ -78,3 +81,14 @@ def test_which_tuesday_is_the_first_is_told_by_the_sites_clock() -> None:
     """In UTC it is the eighth already, or still the seventh."""
     late = datetime(2026, 12, 8, 3, 0, tzinfo=UTC)
     assert asked("sequester_unpaid_projects", late)[0] != [], "the seventh, at ten in the evening"
+
+
+@pytest.mark.parametrize("job", ["reopen_accounts", "expire_unpaid_accounts", "tell_overdue_accounts"])
+def test_where_no_accounts_are_billed_nothing_is_looked_for(job: str) -> None:
+    tick = datetime(2026, 12, 1, 7, 30, tzinfo=ZONE)
+    requests, says = asked(job, tick)
+    assert requests == []
+    assert says == "Accounts are not billed: set [services.3] first_billing_month."
+    policy = Policy.model_validate({"time_zone": ZONE.key, "services": {"3": {"first_billing_month": "2026-10"}}})
+    billing = Site(Settings(policy, NOWHERE, "sqlite:////nowhere/r.db", "sqlite:////nowhere/l.db"))
+    assert len(asked(job, tick, build_definitions(billing))[0]) == 1
