@@ -21,11 +21,14 @@ from rcbill_assets.cli.run import prepare_dagster_home, print_summary, run_month
 from rcbill_assets.demo.fiscal_team import payment_file
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
+from rcbill_assets.demo.support_requests import make_service_requests, service_requests_csv
 from rcbill_assets.files import write_whole
 from rcbill_assets.ledger.peer_import import adopt, read_peer, read_peer_registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.lifecycle.acting import RELEASE, SEQUESTER_ORPHANS
+from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
+from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.money import ZERO
 from rcbill_assets.receiving import archive_local
 from rcbill_assets.resources.clock import SystemClock
@@ -55,6 +58,9 @@ redcap_writes = "apply"
 eml_counts = true
 
 [services.1]
+first_billing_month = "{month}"
+
+[services.2]
 first_billing_month = "{month}"
 """
 
@@ -120,7 +126,10 @@ def _receive_a_file(site: Site, month: BillingMonth) -> None:
 
 
 # What a night does, and then a day on which people are told: what follows is committed with its mail.
-NIGHT_AND_DAY = (CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE, RELEASE, TELL_OVERDUE, SEQUESTER_ORPHANS)
+NIGHT_AND_DAY = (
+    CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE, RELEASE, TELL_OVERDUE, SEQUESTER_ORPHANS,
+    WRITE_SUPPORT_RATES, WRITE_FREE_SUPPORT_TIME,
+)  # fmt: skip
 
 
 def _look_after_owners(site: Site) -> None:
@@ -152,8 +161,10 @@ def _make(projects: int, home: Path, config: Path) -> None:
         # What a site makes that wants its customers to see their line items inside REDCap.
         connection.execute(RedcapMirror(redcap).ddl())
     print("Importing what its old billing system left behind into the ledger ...", flush=True)
+    requests = make_service_requests(site, today, SEED)
+    write_whole(folder / "service-requests.csv", service_requests_csv(requests))
     old_billing = f"sqlite:///{folder / 'old-billing.db'}"
-    write_peer_ledger(make_peer_ledger(site, today, SEED), old_billing)
+    write_peer_ledger(make_peer_ledger(site, today, SEED, requests), old_billing)
     ledger = Ledger(f"sqlite:///{folder / 'ledger.db'}")
     ledger.upgrade()
     report = adopt(
