@@ -51,6 +51,9 @@ GRANT SELECT (id, pid, username, email, firstname, lastname, billable, sequester
       INSERT (pid, username, email, firstname, lastname, billable, sequestered, created, updated),
       UPDATE (username, email, firstname, lastname, billable, sequestered, updated), DELETE
     ON redcap.redcap_entity_project_ownership TO 'rcbill_writer'@'%';
+-- Table-based accounts that are not paid for: when they expire, and a line of comments with why.
+GRANT SELECT (ui_id, username, user_expiration, user_comments), UPDATE (user_expiration, user_comments)
+    ON redcap.redcap_user_information TO 'rcbill_writer'@'%';
 -- How often a project was brought back is looked up in its log table, and a deletion leaves its row there. This prints the
 -- statements for the log tables that your REDCap has.
 SELECT CONCAT('GRANT SELECT (project_id, ts, event, page, description), INSERT (ts, `user`, page, event, object_type, sql_log, ',

@@ -20,6 +20,7 @@ from rcbill_assets.resources.redcap_db import RedcapDb
 from rcbill_assets.resources.redcap_free_time import FREE_TIME_TABLE, FreeTimeTable
 from rcbill_assets.resources.redcap_log import moved_back
 from rcbill_assets.resources.redcap_rows import RedcapRows
+from rcbill_assets.schemas.account_consequences import ACCOUNT_USERS
 from rcbill_assets.schemas.redcap import PROJECT_OWNERSHIP, PROJECTS
 from tests.servers.databases import MariaDB
 
@@ -131,11 +132,25 @@ def test_the_writer_may_show_what_is_left_of_the_free_hour_and_take_it_back(site
     assert table.size() == 1
 
 
+def test_the_writer_may_expire_an_account_and_note_why(site: sa.URL) -> None:
+    url = of(site, "rcbill_writer")
+    raw = RedcapRows(url).of(ACCOUNT_USERS, list(ACCOUNT_USERS.schema.columns), [1, 2])
+    origin = Origin("a test", datetime(2024, 11, 5, tzinfo=UTC), "a test")
+    target = Target(
+        ACCOUNT_USERS.table, ("ui_id",), ("user_expiration", "user_comments"), guards=("username", "user_expiration")
+    )
+    expired = raw.assign(user_expiration=datetime(2024, 11, 5, 8), user_comments="not paid")  # noqa: DTZ001 - likewise
+    changes = diff(raw, expired, target, origin)
+    assert set(write_changes(make_engine(url, "REDCap"), changes)["result"]) == {"applied"}
+
+
 def test_the_writer_may_not_write_what_is_not_ours(site: sa.URL) -> None:
     engine = sa.create_engine(of(site, "rcbill_writer"))
     for statement in (
         "UPDATE redcap_projects SET app_title = 'x'",
         "UPDATE redcap_user_information SET user_email = NULL",
+        "UPDATE redcap_user_information SET user_sponsor = NULL",
+        "DELETE FROM redcap_user_information",
         "DELETE FROM redcap_projects",
         "UPDATE redcap_log_event SET user = 'x'",
         "DELETE FROM redcap_log_event",
