@@ -45,11 +45,11 @@ def reported_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         found = empty(SUPPORT_REPORTED)
         if not decided.empty:
             with readable():
-                first = frozen.iloc[0]
-                kept = site.storage.read_freeze(month_of(context), int(first["freeze_number"]), first["sha256"])
+                first, month = frozen.iloc[0], month_of(context)
+                kept = site.storage.read_freeze(month, int(first["freeze_number"]), first["sha256"])
                 billed = Support(site.ledger).billed()
             changed = changed_since_billed(responses, billed)
-            found = reported(conform(decided, SUPPORT_DECISIONS), kept["projects"], changed)
+            found = reported(conform(decided, SUPPORT_DECISIONS), kept["projects"], changed, month)
         return Output(found, metadata=looked_at(found, **found["rule"].value_counts().to_dict()))
 
     return support_reported

@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import pandas as pd
 
+from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.schemas.billing import HELD, OWED
 from rcbill_assets.schemas.intake import conform, together
 from rcbill_assets.schemas.support import SUPPORT_REPORTED
 
-# Not owed, and still somebody's to look at.
-REPORTED_RULES = ("no_project", "too_old")
+NO_PROJECT, TOO_OLD = "no_project", "too_old"
 CHANGED, NO_SUCH_PROJECT = "changed_since_billed", "no_such_project"
 
 
-def reported(decisions: pd.DataFrame, projects: pd.DataFrame, changed: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per response and thing to look at (schema SUPPORT_REPORTED).
+def reported(
+    decisions: pd.DataFrame, projects: pd.DataFrame, changed: pd.DataFrame, month: BillingMonth
+) -> pd.DataFrame:
+    """Return one row per response and thing to look at (schema SUPPORT_REPORTED) after a month was decided.
+
+    What has no project is told once, with its own month.
 
     `decisions`: schema SUPPORT_DECISIONS; `projects`: those of REDCap (`project_id`); `changed`: schema
     CHANGED_SINCE_BILLED.
     """
-    waits = decisions[decisions["outcome"].eq(HELD) | decisions["rule"].isin(REPORTED_RULES)]
+    nobody = decisions["rule"].eq(NO_PROJECT) & decisions["service_month"].eq(str(month)).fillna(False)
+    waits = decisions[decisions["outcome"].eq(HELD) | decisions["rule"].eq(TOO_OLD) | nobody.astype(bool)]
     named = decisions["project_id"].notna() & ~decisions["project_id"].isin(projects["project_id"])
     nowhere = decisions[decisions["outcome"].eq(OWED) & named.astype(bool)]
     nowhere = nowhere.assign(rule=NO_SUCH_PROJECT, why="REDCap has no such project: it is billed without a title.")
     what = "It was billed in " + changed["billing_month"] + " (" + changed["billing_id"] + "); its " + changed["what"]
-    said = what + " was " + changed["billed"].fillna("-") + " and is " + changed["now"].fillna("-")
+    said = what + ": " + changed["billed"].fillna("none") + " then, " + changed["now"].fillna("none") + " now"
     gone = "It was billed in " + changed["billing_month"] + " (" + changed["billing_id"] + "), and is gone"
     why = said.mask(changed["what"].eq("gone"), gone) + ": a person decides on a reversal."
     since = changed.assign(rule=CHANGED, why=why.astype("string"), project_id=pd.NA, service_month=pd.NA, text=pd.NA)
