@@ -6,7 +6,6 @@ was written is told; everything else stays. Killed anywhere and run again it wri
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -25,6 +24,7 @@ from rcbill_assets.schemas.support import EVENT, FREE_HOUR_COLUMNS, RATES_WRITTE
 from rcbill_assets.statuses import APPLY, PLANNED, REFUSED
 
 WRITE_SUPPORT_RATES = "write_support_rates"
+_PLACE = ["record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instance"]
 NOT_TRIED = "not tried, since writing has ended before it"
 
 
@@ -105,17 +105,9 @@ def _write_batch(site: Site, api: RedcapApi, batch: pd.DataFrame) -> tuple[pd.Da
 
 def _write(api: RedcapApi, rows: pd.DataFrame, policy: SupportPolicy, refusals: dict[Any, str]) -> None:
     """Write the rows at once; one by one where REDCap takes offence at one of them, which then is in `refusals`."""
-    name = _names(policy)
-    wanted = [
-        {
-            name("record_id"): row.record_id,
-            **({} if pd.isna(row.event) else {EVENT: row.event}),
-            "redcap_repeat_instrument": row.redcap_repeat_instrument,
-            "redcap_repeat_instance": str(row.redcap_repeat_instance),
-            name("billable_rate"): str(row.billable_rate),
-        }
-        for row in rows.rename(columns={EVENT: "event"}).itertuples()
-    ]
+    key, rate = (policy.fields.get(name, name) for name in ("record_id", "billable_rate"))
+    sent = rows[[*_PLACE, "billable_rate"]].rename(columns={"record_id": key, "billable_rate": rate}).astype("string")
+    wanted = [{str(name): text for name, text in row.items() if pd.notna(text)} for row in sent.to_dict("records")]
     try:
         api.write(wanted)
     except ContentRefusedError as error:
@@ -127,10 +119,6 @@ def _write(api: RedcapApi, rows: pd.DataFrame, policy: SupportPolicy, refusals: 
                 api.write([row])
             except ContentRefusedError as refusal:
                 refusals[place] = str(refusal)
-
-
-def _names(policy: SupportPolicy) -> Callable[[str], str]:
-    return lambda name: policy.fields.get(name, name)
 
 
 def _now(site: Site, updates: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from rcbill_assets.assets.support import requests_of
+from rcbill_assets.lifecycle.support_rates import decide_rates, write_rates
+from rcbill_assets.resources.redcap_answers import asked
 from rcbill_assets.resources.storage import Storage
 from rcbill_assets.schemas.support import EVENT, INSTRUMENT, LINE_COLUMNS
 from tests.pipeline.conftest import MakeHouse
@@ -251,3 +254,65 @@ def test_the_token_is_in_no_log_and_no_file(make_house: MakeHouse, requests: Red
         assert not [
             path for path in Path(house.home).rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()
         ]
+
+
+class KilledError(BaseException):
+    """Nothing of ours runs after it."""
+
+
+# Two batches: what stands is asked in 2 requests, then one to write, and 2 again.
+@pytest.mark.parametrize("requests_before", range(10))
+@pytest.mark.parametrize("after_the_answer", [False, True])
+def test_killed_anywhere_and_run_again_all_rates_stand(
+    make_house: MakeHouse,
+    requests: RedcapProject,
+    monkeypatch: pytest.MonkeyPatch,
+    requests_before: int,
+    *,
+    after_the_answer: bool,
+) -> None:
+    house = house_of(make_house, requests, api={"batch_records": 2})
+    site = house.site
+    updates = decide_rates(site, requests_of(site)[0].responses)
+    begun = len(requests.asked)
+
+    def killed(ask: Callable[[], Any], hook: Any) -> Any:
+        if len(requests.asked) - begun >= requests_before:
+            if after_the_answer:
+                ask()
+            raise KilledError
+        return asked(ask, hook)
+
+    with monkeypatch.context() as here:
+        here.setattr("rcbill_assets.resources.redcap_api.asked", killed)
+        with pytest.raises(KilledError):
+            write_rates(site, updates)
+    site.ledger.engine.dispose()
+    done = run(house)
+    assert done.success, done.reasons
+    assert rates(requests) == AS_WRITTEN
+
+
+def test_two_at_once_write_the_same(make_house: MakeHouse, requests: RedcapProject) -> None:
+    house = house_of(make_house, requests)
+    site, other = house.site, house.site
+    updates = decide_rates(site, requests_of(site)[0].responses)
+    requests.meanwhile = _once(lambda: write_rates(other, updates), requests)
+    written_here, _, trouble = write_rates(site, updates)
+    assert len(written(requests)) == 2 * len(FREE)
+    assert trouble is None
+    assert set(written_here["result"]) <= {"applied", "unchanged"}
+    assert rates(requests) == AS_WRITTEN
+    for one in (site, other):
+        one.ledger.engine.dispose()
+
+
+def _once(what: Callable[[], Any], requests: RedcapProject) -> Callable[[Mapping[str, str]], None]:
+    """Do something else when the first rates arrive to be written."""
+
+    def meanwhile(form: Mapping[str, str]) -> None:
+        if "data" in form:
+            requests.meanwhile = None
+            what()
+
+    return meanwhile
