@@ -27,6 +27,7 @@ from rcbill_assets.ledger.peer_registers import read_peer_registers
 from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
+from rcbill_assets.replay_account_expirations import account_expirations
 from rcbill_assets.replay_consequences import (
     held_back,
     project_deletions,
@@ -75,6 +76,7 @@ class ReplaySite:
     as_of: datetime
     options: Mapping[str, str] = field(default_factory=dict)
     service_requests: Path | None = None
+    account_requests: Path | None = None
 
     @property
     def month(self) -> BillingMonth:
@@ -246,6 +248,7 @@ DECISIONS: dict[str, Decision] = {
     "deletions": Decision("the projects that would be deleted", project_deletions),
     "releases": Decision("the sequestered projects that would be released", project_releases),
     "held-back": Decision("the consequences that would follow and are held back, and why", held_back),
+    "account-expirations": Decision("the accounts that would be expired for not paying", account_expirations),
     "support-lines": Decision(
         "the lines of support requests, by the rates as recorded, whether billed already or not", lines, LINE_OPTIONS
     ),

@@ -20,7 +20,7 @@ from rcbill_assets.assets.facts import begin
 from rcbill_assets.assets.run import OWNER, as_of_of, readable
 from rcbill_assets.lifecycle.account_acting import act_on_accounts
 from rcbill_assets.lifecycle.account_along import ACCOUNT_KINDS, EXPIRE_ACCOUNTS, REOPEN_ACCOUNTS
-from rcbill_assets.lifecycle.account_gather import accounts_of, gather_accounts, gather_accounts_now
+from rcbill_assets.lifecycle.account_gather import accounts_of, gather_accounts, gather_accounts_now, requests_now
 from rcbill_assets.lifecycle.account_held_back import accounts_held_back, mail_accounts_held_back
 from rcbill_assets.lifecycle.account_telling import tell_overdue_accounts
 from rcbill_assets.resources.clock import AsOf
@@ -62,7 +62,7 @@ def account_facts_of(
         user_accounts=tables["redcap_user_accounts"],
         rejects=tables["redcap_account_rejects"],
     )
-    return gather_accounts(site, as_of, accounts_of(site, found, tables["redcap_user_information"]))
+    return gather_accounts(site, as_of, accounts_of(found, tables["redcap_user_information"], requests_now(site)))
 
 
 def _decision_asset(job: str) -> AssetsDefinition:

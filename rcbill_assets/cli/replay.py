@@ -17,7 +17,7 @@ from rcbill_assets.replay import replay as decide
 from rcbill_assets.settings import BILLING_PASSWORD, REDCAP_PASSWORD, with_password
 
 
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command
     decision: Annotated[str, typer.Argument(help=f"One of: {', '.join(sorted(DECISIONS))}.")],
     redcap_url: Annotated[
         str, typer.Option(help=f"REDCap's database; only read. Its password may be in {REDCAP_PASSWORD}.")
@@ -35,6 +35,10 @@ def replay(
         Path | None,
         typer.Option(help="A records export of the service requests.", exists=True, dir_okay=False, readable=True),
     ] = None,
+    account_requests: Annotated[
+        Path | None,
+        typer.Option(help="A records export of the account requests.", exists=True, dir_okay=False, readable=True),
+    ] = None,
     time_zone: Annotated[str | None, typer.Option(help="The site's time zone; the policy's by default.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="k=v, for decisions that take options.")] = None,
 ) -> None:
@@ -49,6 +53,7 @@ def replay(
         as_of=instant_argument(as_of),
         options=parse_options(option or []),
         service_requests=service_requests,
+        account_requests=account_requests,
     )
     frame = decide(decision, site)
     try:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -22,7 +23,7 @@ from rcbill_assets.rules.account_facts import AccountFacts
 from rcbill_assets.rules.account_requests import account_requests
 from rcbill_assets.rules.accounts import CODE
 from rcbill_assets.rules.accounts import accounts as known_accounts
-from rcbill_assets.schemas.accounts import ACCOUNT_EXPORT
+from rcbill_assets.schemas.accounts import ACCOUNT_EXPORT, ACCOUNT_REQUESTS
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.redcap import USER_INFORMATION
 
@@ -50,12 +51,11 @@ def gather_accounts_now(site: Site, as_of: datetime) -> AccountFacts:
     zone = site.policy.zone
     found = site.redcap.accounts(zone, needed=bills_accounts(site.policy))
     users, _ = site.redcap.extract(USER_INFORMATION, zone)
-    return gather_accounts(site, as_of, accounts_of(site, found, users))
+    return gather_accounts(site, as_of, accounts_of(found, users, requests_now(site)))
 
 
-def accounts_of(site: Site, found: RedcapAccounts, users: pd.DataFrame) -> pd.DataFrame:
-    """Return the accounts (schema ACCOUNTS), with what their requests say now."""
-    requests = account_requests(_requests(site)).requests
+def accounts_of(found: RedcapAccounts, users: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
+    """Return the accounts (schema ACCOUNTS): what REDCap says of them, and their requests (schema ACCOUNT_REQUESTS)."""
     return known_accounts(found.auth, found.user_accounts, users, requests, found.rejects)
 
 
@@ -64,13 +64,18 @@ def bills_accounts(policy: Policy) -> bool:
     return policy.service(CODE).first_billing_month is not None
 
 
-def _requests(site: Site) -> pd.DataFrame:
-    chosen = site.policy.accounts.fields
-    names = {name: chosen.get(name, name) for name in ACCOUNT_EXPORT.columns}
-    path = site.settings.account_requests
-    if not path.exists():
-        return empty(ACCOUNT_EXPORT)
-    return read_records(path, Fields(names, ("record_id", "username"), "account_requests", "[accounts.fields]")).rows
+def requests_now(site: Site) -> pd.DataFrame:
+    """Return the request of each account that has one, as they are now (schema ACCOUNT_REQUESTS)."""
+    return read_requests(site.settings.account_requests, site.policy)
+
+
+def read_requests(path: Path | None, policy: Policy) -> pd.DataFrame:
+    """Return the requests of a records export; none where nobody has put one into place."""
+    if path is None or not path.exists():
+        return empty(ACCOUNT_REQUESTS)
+    names = {name: policy.accounts.fields.get(name, name) for name in ACCOUNT_EXPORT.columns}
+    fields = Fields(names, ("record_id", "username"), "account_requests", "[accounts.fields]")
+    return account_requests(read_records(path, fields).rows).requests
 
 
 def _of_the_ledger(ledger: Ledger) -> dict[str, Any]:

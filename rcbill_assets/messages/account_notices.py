@@ -65,7 +65,9 @@ def held_back_accounts_message(
     names = held["username"].fillna(held["account"]).map(on_one_line).astype("string")
     names = names.mask(held["invoice_number"].notna(), names + " (invoice " + held["invoice_number"].fillna("") + ")")
     grouped = names.groupby([held["consequence"], held["why"]], sort=True)
-    groups = [{"consequence": key[0], "why": key[1], "accounts": list(some)} for key, some in grouped]
+    groups: list[dict[str, Any]] = [
+        {"consequence": key[0], "why": key[1], "accounts": list(some)} for key, some in grouped
+    ]
     groups.sort(key=lambda group: -len(group["accounts"]))
     subject, body = templates.render("held_back_accounts", count=len(held), groups=groups)
     return to_team("held_back_accounts", about, subject, body, as_of, policy, period="")

@@ -20,6 +20,7 @@ from rcbill_assets.lifecycle.account_changes import LONGEST_COMMENTS, AccountDra
 from rcbill_assets.lifecycle.account_gather import gather_accounts_now
 from rcbill_assets.lifecycle.account_held_back import accounts_held_back, mail_accounts_held_back
 from rcbill_assets.lifecycle.acting import RELEASE, SEQUESTER_UNPAID, apply_recorded
+from rcbill_assets.replay import ReplaySite, replay
 from tests.integration.lifecycle.small_accounts import (
     ACCOUNTS,
     ADA,
@@ -361,3 +362,16 @@ def test_what_is_held_back_is_listed_and_mailed_when_it_has_changed(due: SmallAc
     assert mail_accounts_held_back(site, held.head(0), LATER, "run") is None
     (body,) = site.outbox.overview().query("template == 'held_back_accounts'")["about"]
     assert body.startswith("2025-03 ")
+
+
+def test_the_replay_tells_what_the_job_would_do(due: SmallAccounts) -> None:
+    AdHoc(due.site, who="clerk", why="wrong", at=EXPIRY).open_hold("3-ext.bob@2024-11", "dispute")
+    requests = due.site.settings.account_requests
+    site = ReplaySite(due.redcap_url, due.ledger_url, due.site.policy, EXPIRY, account_requests=requests)
+    rows = replay("account-expirations", site)
+    until = datetime(2025, 6, 30, 4, tzinfo=UTC)
+    assert rows["username"].tolist() == ["ext.ada", "ext.eve"]
+    assert rows["user_expiration"].iloc[0] == until
+    assert rows["new_expiration"].tolist() == [EXPIRY, EXPIRY]
+    assert rows["invoice_number"].tolist() == ["INV-7", "INV-7"]
+    assert due.user(ADA) == (UNTIL, NOTED)

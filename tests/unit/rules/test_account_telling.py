@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class TestOverdue:
         assert mails(overdue_accounts(facts(items=[item()], bounces=[bounce(2)]))) == [(PI, "ext.ada")]
 
     @pytest.mark.parametrize("known", [{"disputed": 1}, {"on_hold": 1}, {"status": "paid", "open": Decimal(0)}])
-    def test_not_of_what_is_not_asked_for_now(self, known: dict[str, object]) -> None:
+    def test_not_of_what_is_not_asked_for_now(self, known: dict[str, Any]) -> None:
         assert overdue_accounts(facts(items=[item(**known)])).empty
 
     def test_not_of_an_account_that_has_expired_is_exempt_or_has_no_user(self) -> None:
