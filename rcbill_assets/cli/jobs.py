@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import pandas as pd
@@ -12,7 +13,7 @@ from rcbill_assets.cli.run import prepare_dagster_home
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.resources.site import Site
-from rcbill_assets.statuses import APPLY
+from rcbill_assets.statuses import APPLY, PLANNED
 
 
 def run(
@@ -46,6 +47,7 @@ def run_job(site: Site, job: str, as_of: str | None = None) -> list[str]:
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if as_of:
         config["resources"] = {"as_of": {"config": {"as_of": as_of}}}
+    started = time.time()
     run_id, reasons = execute_named(job, config, {})
     sets = site.redcap_door.store.sets(newest=20)
     mine = sets[sets["run_id"] == run_id]
@@ -55,7 +57,7 @@ def run_job(site: Site, job: str, as_of: str | None = None) -> list[str]:
         if site.policy.doors.redcap_writes != APPLY:
             print("A plan: nothing was written. `rcbill changes show` tells each row.")
     if job == WRITE_SUPPORT_RATES:
-        _show_rates(site)
+        _show_rates(site, started)
     mail = site.outbox.overview()
     mine = mail[mail["run_id"] == run_id]
     for template, count in mine["template"].value_counts().items():
@@ -63,13 +65,13 @@ def run_job(site: Site, job: str, as_of: str | None = None) -> list[str]:
     return reasons
 
 
-def _show_rates(site: Site) -> None:
-    """Print what came of the rates of the newest run that got so far."""
+def _show_rates(site: Site, since: float) -> None:
+    """Print what came of the rates, when the run has got so far."""
     path = site.storage.assets / "changes" / "support_rates" / "latest.parquet"
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_mtime < since:
         return
     rates = pd.read_parquet(path)
     if not rates.empty:
         show(rates[["record_id", "redcap_repeat_instance", "recorded_rate", "billable_rate", "result", "detail"]])
-    if site.policy.doors.request_rates != APPLY:
-        print("A plan: nothing was written into the request system.")
+    if rates["result"].eq(PLANNED).all():
+        print("Nothing was written into the request system.")
