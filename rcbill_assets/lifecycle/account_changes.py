@@ -25,7 +25,7 @@ from rcbill_assets.text import comparable
 
 # What a column of the kind TEXT takes.
 LONGEST_COMMENTS = 65_535
-# Older columns take no character of four bytes, and a line of comments is one line.
+# Older columns take no character of four bytes.
 _ODD = re.compile("[^ -\ud7ff\ue000-\uffff]+")
 SETTLED = "paid, or not asked for any more"
 NO_ROOM = "Its comments in REDCap are full: shorten them there, so that what is done can be written beside it."
@@ -104,7 +104,7 @@ class AccountDraft:
         )
 
     def _drafted(self, rows: pd.DataFrame, until: pd.Series, said: list[str]) -> Drafted:
-        comments = [_appended(old, line) for old, line in zip(rows["user_comments"], said, strict=True)]
+        comments = [appended(old, line) for old, line in zip(rows["user_comments"], said, strict=True)]
         fits = pd.Series([text is not None for text in comments], index=rows.index, dtype=bool)
         self.left |= dict.fromkeys(rows.loc[~fits, "account"], NO_ROOM)
         after = rows.assign(user_expiration=until, user_comments=pd.Series(comments, index=rows.index, dtype=object))
@@ -119,9 +119,9 @@ def unit_of(ui_id: Any) -> str:
     return f"user {int(ui_id)}"
 
 
-def _appended(old: Any, line: str) -> str | None:
-    """Return comments with a line more; None where they cannot take it."""
-    line = _ODD.sub(" ", line)
+def appended(old: Any, line: str) -> str | None:
+    """Return comments with a line more, which stays one line whatever it names; None where they cannot take it."""
+    line = " ".join(_ODD.sub(" ", line).split())
     if old is not None and not isinstance(old, str):
         return None
     text = f"{old}\n{line}" if old is not None and old.strip() else line

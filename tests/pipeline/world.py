@@ -27,10 +27,12 @@ from rcbill_assets.assets.run import (
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.lifecycle.account_along import ACCOUNT_KINDS
 from rcbill_assets.lifecycle.acting import KINDS, RELEASE, SEQUESTER_UNPAID, act, note_restorations
+from rcbill_assets.lifecycle.free_time import WRITE_FREE_SUPPORT_TIME
 from rcbill_assets.lifecycle.gather import gather, read_again
 from rcbill_assets.lifecycle.held_back import held_back_now, mail_held_back
 from rcbill_assets.lifecycle.notices import tell_of, to_be_told
 from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE, write_billable, write_cleanup
+from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.lifecycle.telling import send
 from rcbill_assets.resources.clock import AS_OF_TAG
 from rcbill_assets.resources.redcap_db import RedcapTables, RedcapWork
@@ -59,7 +61,10 @@ NOTICE_OF = {
 # What a schedule may pass over is asked of the schedule itself.
 ASKED = {JOB, SEQUESTER_UNPAID}
 # These change nothing that consequences for projects depend on.
-LEFT_OUT = {"report_receivables", "mirror_line_items", TELL_OVERDUE_ACCOUNTS, *ACCOUNT_KINDS}
+LEFT_OUT = {
+    "report_receivables", "mirror_line_items", WRITE_SUPPORT_RATES, WRITE_FREE_SUPPORT_TIME, TELL_OVERDUE_ACCOUNTS,
+    *ACCOUNT_KINDS,
+}  # fmt: skip
 
 
 @dataclass

@@ -375,3 +375,19 @@ def test_the_replay_tells_what_the_job_would_do(due: SmallAccounts) -> None:
     assert rows["new_expiration"].tolist() == [EXPIRY, EXPIRY]
     assert rows["invoice_number"].tolist() == ["INV-7", "INV-7"]
     assert due.user(ADA) == (UNTIL, NOTED)
+
+
+def test_on_every_ledger(redcap_url: str, ledger_url: str, tmp_path: Path) -> None:
+    """Two transactions, one in the other, on each pair of databases."""
+    if ledger_url == redcap_url:
+        ledger_url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    site = SmallAccounts(tmp_path, redcap_url, ledger_url, choices=CHOICES)
+    site.make()
+    site.unpaid_accounts(ADA)
+    site.payments_known(EXPIRY - timedelta(days=3))
+    assert site.tell_overdue(TOLD_AT) == 2
+    assert rules(site.act_on(EXPIRE_ACCOUNTS)) == {"ext.ada": "due"}
+    AdHoc(site.site, who="clerk", why="a gift", at=LATER).cancel(["3-Ext.Ada@2024-11"])
+    assert rules(site.act_on(REOPEN_ACCOUNTS, LATER)) == {"ext.ada": "due"}
+    assert site.user(ADA)[0] == UNTIL
+    assert site.done() == [("ext.ada", "expired"), ("ext.ada", "reopened")]
