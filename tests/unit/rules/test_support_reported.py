@@ -51,5 +51,5 @@ def test_what_was_changed_since_it_was_billed_is_told_with_both_values() -> None
     frame = reported(decisions, PROJECTS, changed_since_billed(found.responses, known), OCTOBER)
     assert sorted(frame["why"]) == [
         "It was billed in 2026-10 (2-6), and is gone: a person decides on a reversal.",
-        "It was billed in 2026-10 (2-6); its hours was 1 and is 0.75: a person decides on a reversal.",
+        "It was billed in 2026-10 (2-6); its hours: 1 then, 0.75 now: a person decides on a reversal.",
     ]
