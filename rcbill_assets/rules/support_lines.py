@@ -29,9 +29,8 @@ def support_lines(parts: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
         return empty(SUPPORT_LINES)
     owed = owed.assign(hours=millionths(owed["hours"]), text=owed["text"].fillna(""))
     groups = owed.groupby(LINE_KEY, sort=False, observed=True)
-    lines = groups.agg(
-        hours=("hours", "sum"), project_id=("project_id", "first"), late=("late", "first"), text=("text", _joined)
-    ).reset_index()
+    lines = groups.agg(hours=("hours", "sum"), project_id=("project_id", "first"), late=("late", "first")).reset_index()
+    lines["text"] = _joined(owed["text"], groups.ngroup(), len(lines))
     lines = lines.merge(requests.drop(columns=["project_id", "always_bill", "problem"]), on="record_id", how="left")
     first, last = pi_names(lines["pi_name"], lines["requester_first_name"], lines["requester_last_name"])
     is_free = lines["part"] == FREE
@@ -51,8 +50,13 @@ def support_lines(parts: pd.DataFrame, requests: pd.DataFrame) -> pd.DataFrame:
     return conform(frame, SUPPORT_LINES)
 
 
-def _joined(texts: pd.Series) -> str:
-    return " ".join(text for text in texts if text)
+def _joined(texts: pd.Series, line: pd.Series, lines: int) -> pd.Series:
+    """Return for each line, by its number, its texts in their order; one pass, since most lines have one text."""
+    found: list[list[str]] = [[] for _ in range(lines)]
+    for text, number in zip(texts.tolist(), line.tolist(), strict=True):
+        if text:
+            found[number].append(text)
+    return pd.Series([" ".join(each) for each in found], dtype="string")
 
 
 def _comments(lines: pd.DataFrame, is_free: pd.Series) -> pd.Series:

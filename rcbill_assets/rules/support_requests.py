@@ -31,6 +31,12 @@ LONGEST_ID = 100
 # Nobody charges as much for an hour: the ledger has no room for it either.
 HIGHEST_RATE = Decimal(100_000)
 
+_OF_A_RESPONSE = [
+    "record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate", "time2", "time_more",
+    "mtg_scheduled_yn", "meeting_date_time", "date_of_work", "end_date", "response", "comments",
+    "help_desk_response_complete", "always_bill",
+]  # fmt: skip
+
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 
@@ -58,11 +64,17 @@ def service_requests(rows: pd.DataFrame, *, instrument: str = INSTRUMENT) -> Ser
     rows = _only_whole_keys(rows, rejects, instrument)
     again = rows.duplicated()
     rejects.append(_rejects(rows[again], "record_id", "occurs again, the same in every field, and counts once"))
-    rows = rows[~again]
+    rows = _without(rows, again)
     is_request = rows["redcap_repeat_instance"].isna()
     requests = _requests(rows[is_request], rejects)
-    responses = _responses(rows[~is_request & rows["redcap_repeat_instrument"].eq(instrument)], requests, rejects)
+    is_response = ~is_request & rows["redcap_repeat_instrument"].eq(instrument)
+    responses = _responses(rows.loc[is_response, _OF_A_RESPONSE], requests, rejects)
     return ServiceRequests(requests, responses, together(rejects, REJECTS))
+
+
+def _without(rows: pd.DataFrame, gone: pd.Series) -> pd.DataFrame:
+    """Return the rows that are not gone; most often all of them, and then without a copy."""
+    return rows[~gone] if gone.any() else rows
 
 
 def _without_nul(rows: pd.DataFrame, rejects: list[pd.DataFrame]) -> pd.DataFrame:
@@ -91,7 +103,7 @@ def _only_whole_keys(rows: pd.DataFrame, rejects: list[pd.DataFrame], instrument
     rejects.append(_rejects(rows[too_long], "record_id", f"or its event is longer than {LONGEST_ID} characters"))
     rejects.append(_rejects(rows[~lost & unreadable], "redcap_repeat_instance", "is no number of a response"))
     rejects.append(_rejects(rows[~lost & nameless], "redcap_repeat_instrument", "is missing on a row with an instance"))
-    kept = rows[~lost & ~nameless & ~unreadable & (is_response | ~named)]
+    kept = _without(rows, lost | nameless | unreadable | (named & ~is_response))
     instances = instance[kept.index].str.replace(r"\.0+$", "", regex=True)
     return kept.assign(redcap_repeat_instance=instances, **{EVENT: kept[EVENT].fillna("")})
 
@@ -139,7 +151,7 @@ def _responses(rows: pd.DataFrame, requests: pd.DataFrame, rejects: list[pd.Data
     twice = rows.duplicated(key)
     rejects.append(_rejects(rows[twice], "redcap_repeat_instance", "has another row that differs; it is not billed"))
     contradicted = pd.MultiIndex.from_frame(rows.loc[twice, key])
-    rows = rows[~twice]
+    rows = _without(rows, twice)
     dated = first_present(rows["end_date"], rows["meeting_date_time"], rows["date_of_work"]).str.strip()
     read: dict[str, pd.Series] = {}
     problem = pd.Series(pd.NA, index=rows.index, dtype="string")
@@ -154,25 +166,27 @@ def _responses(rows: pd.DataFrame, requests: pd.DataFrame, rejects: list[pd.Data
         read[name], wrong = _read(values, reader)
         rejects.append(_rejects(rows.assign(**{name: values})[wrong], name, why))
         problem = problem.mask(wrong, f"its {name} " + values + " " + why)
-    problem = problem.mask(pd.MultiIndex.from_frame(rows[key]).isin(contradicted), "it has two rows that differ")
-    of_request = requests.set_index("record_id")
+    if len(contradicted):
+        problem = problem.mask(pd.MultiIndex.from_frame(rows[key]).isin(contradicted), "it has two rows that differ")
     record = rows["record_id"]
+    # -1: the export has no such request.
+    place = pd.Index(requests["record_id"]).get_indexer(pd.Index(record))
+    of_request = requests[["project_id", "always_bill", "problem"]].reindex(place).set_axis(rows.index)
     met = pd.Series(MEETING, index=rows.index, dtype="string").where(rows["mtg_scheduled_yn"].str.strip().eq("1"))
     frame = pd.DataFrame(
         {
             "record_id": record,
             "event": rows[EVENT],
             "instance": rows["redcap_repeat_instance"].astype("Int64"),
-            "has_request": record.isin(of_request.index).astype("Int64"),
-            "project_id": record.map(of_request["project_id"]).astype("Int64"),
+            "has_request": pd.Series(place >= 0, index=rows.index).astype("Int64"),
+            "project_id": of_request["project_id"],
             "rate": read["billable_rate"],
             "hours": hours(rows["time2"], rows["time_more"]),
             "complete": read[complete].eq(COMPLETE).fillna(False).astype("Int64"),
-            "always_bill": read["always_bill"].astype("Int64").fillna(0)
-            | record.map(of_request["always_bill"]).astype("Int64").fillna(0),
+            "always_bill": read["always_bill"].astype("Int64").fillna(0) | of_request["always_bill"].fillna(0),
             "service_month": read["end_date"].astype("string"),
             "text": first_present(rows["response"], rows["comments"], met),
-            "problem": first_present(problem, record.map(of_request["problem"]).astype("string")),
+            "problem": first_present(problem, of_request["problem"]),
         }
     )
     return conform(frame, RESPONSES).reset_index(drop=True)
@@ -181,7 +195,7 @@ def _responses(rows: pd.DataFrame, requests: pd.DataFrame, rejects: list[pd.Data
 def _read(values: pd.Series, reader: Callable[[str], object]) -> tuple[pd.Series, pd.Series]:
     """Return what the values mean, each different one read once, and which of them mean nothing."""
     meanings: dict[str, object] = {}
-    for value in values.dropna().unique():
+    for value in values.dropna().unique().tolist():
         try:
             meanings[value] = reader(value)
         except ValueError:

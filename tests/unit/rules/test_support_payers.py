@@ -6,6 +6,9 @@ import time
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nameparser import Lexicon, parse
 
 from rcbill_assets.rules.support_payers import name_of, pi_names
 
@@ -44,3 +47,22 @@ def test_what_the_name_does_not_tell_is_that_of_who_asks() -> None:
     assert first.tolist() == ["Ada", "Ada", "Jane", "Wolf"]
     assert last.tolist()[:3] == ["Roe", "Hale", "Roe"]
     assert pd.isna(last.iloc[3])
+
+
+WORDS = sorted({word.capitalize() for word in [*Lexicon.default().titles, *Lexicon.default().particles, "Jr", "Mary"]})
+SHORT_CUT = [
+    f"{first} {last}" for first in ("Jane", "Dean", "Mary", "Ng") for last in ("Roe", "Esq", "Phd", "Van", "Li")
+]
+
+
+@pytest.mark.parametrize("typed", SHORT_CUT)
+def test_two_plain_words_are_what_the_library_says_they_are(typed: str) -> None:
+    name = parse(typed)
+    assert name_of(typed) == (name.given.strip() or None, name.family.strip() or None)
+
+
+@given(st.sampled_from(WORDS), st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=8))
+def test_a_word_with_a_meaning_keeps_it(known: str, other: str) -> None:
+    for typed in (f"{known} {other.capitalize()}", f"{other.capitalize()} {known}"):
+        name = parse(typed)
+        assert name_of(typed) == (name.given.strip() or None, name.family.strip() or None)
