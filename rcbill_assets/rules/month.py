@@ -12,6 +12,7 @@ import pandas as pd
 
 from rcbill_assets.money import total
 from rcbill_assets.policy import ImprobableMonth
+from rcbill_assets.rules.accounts import CODE as ACCOUNT
 
 NATURAL_KEY = ["billing_id", "billing_month"]
 
@@ -25,10 +26,11 @@ def not_billed_yet(lines: pd.DataFrame, ledger_keys: pd.DataFrame) -> pd.Series:
 
 def new_service_instances(lines: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Return the service instances that the lines name and nobody has made yet, one row each, study id as on the
-    line.
+    line; but of accounts, which have theirs imputed until one is assigned.
     """
     columns = ["service_instance_id", "service_code", "identifier", "study_id"]
     named = lines[columns].drop_duplicates("service_instance_id")
+    named = named.assign(study_id=named["study_id"].mask(named["service_code"] == ACCOUNT))
     return named[~named["service_instance_id"].isin(known["service_instance_id"])].reset_index(drop=True)
 
 

@@ -4,12 +4,11 @@ Pure. Source: DOMAIN.md sections 2 (line item) and 6.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import pandas as pd
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.policy import Policy
+from rcbill_assets.rules.billing_ids import next_free
 from rcbill_assets.rules.support_lines import CODE, rates_first
 from rcbill_assets.schemas.billing import LINE_ITEMS
 from rcbill_assets.schemas.intake import conform, empty
@@ -82,10 +81,10 @@ def with_billing_ids(lines: pd.DataFrame, ledger_keys: pd.DataFrame, month: Bill
     given: set[str] = set()
     for instance, late in zip(lines["service_instance_id"], lines["late"].eq(1), strict=True):
         if late or instance in billed:
-            ids.append(_next_free(f"{instance}-A", 1, taken))
+            ids.append(next_free(f"{instance}-A", 1, taken))
             kinds.append(ADJUSTMENT)
         else:
-            ids.append(_next_free(f"{instance}-R", 2, given) if instance in given else instance)
+            ids.append(next_free(f"{instance}-R", 2, given) if instance in given else instance)
             kinds.append(REGULAR)
             given.add(ids[-1])
         taken.add(ids[-1])
@@ -93,12 +92,6 @@ def with_billing_ids(lines: pd.DataFrame, ledger_keys: pd.DataFrame, month: Bill
         billing_id=pd.Series(ids, index=lines.index, dtype="string"),
         kind=pd.Series(kinds, index=lines.index, dtype="string"),
     )
-
-
-def _next_free(stem: str, number: int, taken: Collection[str]) -> str:
-    while f"{stem}{number}" in taken:
-        number += 1
-    return f"{stem}{number}"
 
 
 def without_project(lines: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:

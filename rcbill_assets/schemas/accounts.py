@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import pandera.pandas as pa
 
-from rcbill_assets.schemas.columns import flag, instant, text, whole
+from rcbill_assets.schemas.billing import DECISION_COLUMNS
+from rcbill_assets.schemas.columns import day, decimal, flag, instant, text, whole
+from rcbill_assets.statuses import LINE_KINDS
 
 # The records in which accounts are requested, as they are exported; a site that calls fields otherwise names its own in
 # its settings. All of it is text.
@@ -94,4 +96,60 @@ EXPIRATIONS = pa.DataFrameSchema(
     },
     name="account_expirations",
     unique=["account", "seen_at"],
+)
+
+# What of accounts is billed already: the line items of service 3, whatever became of them.
+ACCOUNT_LINES = pa.DataFrameSchema(
+    {
+        "account": text("The account's username as it is compared", nullable=False),
+        "billing_id": text("What the fiscal team sees and sends back", nullable=False),
+        "billing_month": text("Month that billed it, 2026-10", nullable=False),
+        "kind": text("regular, adjustment or reversal", nullable=False, checks=pa.Check.isin(LINE_KINDS)),
+        "period_start": day("First day of what it bills", nullable=True),
+        "period_end": day("Last day of what it bills", nullable=True),
+    },
+    name="account_lines",
+    unique=["billing_id", "billing_month"],
+)
+
+# Whose study id an account's is, and why.
+ACCOUNT_STUDY_IDS = pa.DataFrameSchema(
+    {
+        "account": text("The account's username as it is compared", nullable=False, unique=True),
+        "related_project_ids": text("Its projects, by number: `12, 345`; missing when there are none"),
+        "project_id": whole("The project whose study id is imputed to it", nullable=True),
+        "study_id_imputed": text("That project's study id"),
+        "study_id_assigned": text("The study id of its own service instance"),
+        "study_id": text("The one that it is billed with: its own, else one that it shares, else the imputed one"),
+        "study_id_evidence": text("Where that comes from, in words"),
+    },
+    name="account_study_ids",
+)
+
+ACCOUNT_RENEWALS = pa.DataFrameSchema(
+    {
+        **DECISION_COLUMNS,
+        "username": text("The account's username, as written", nullable=False),
+        "request_id": text("The request's record; missing when there is none"),
+        "first_seen": instant("When its expiration was first looked at"),
+        "expiration": instant("When it expires, as seen by the end of the month; missing: never"),
+        "billed_through": day("Last day that was billed, or taken as billed, before this month", nullable=True),
+        "seen_at": instant("When the renewal was first seen"),
+        "late": flag("1 when it had lapsed by then"),
+        "periods": whole("Started periods that are owed", unit="periods", nullable=True),
+        "period_start": day("First day of what is billed", nullable=True),
+        "period_end": day("Last day of what is billed", nullable=True),
+        "price": decimal("Price of a period, in force on its first day", unit="currency", nullable=True),
+        "sponsor_username": text("Sponsor"),
+        "sponsor_name": text("The sponsor's name"),
+        "sponsor_email": text("The sponsor's address"),
+        "sponsor_is_gone": flag("1 when REDCap knows no such sponsor, or has suspended them", nullable=False),
+        "pi_first_name": text("First name of the PI"),
+        "pi_last_name": text("Last name of the PI"),
+        "pi_email": text("The PI's address"),
+        "fiscal_name": text("Fiscal contact"),
+        "fiscal_email": text("Fiscal contact's address"),
+        **{name: column for name, column in ACCOUNT_STUDY_IDS.columns.items() if name != "account"},
+    },
+    name="account_renewals",
 )

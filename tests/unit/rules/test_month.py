@@ -64,6 +64,11 @@ class TestNewServiceInstances:
         assert made.fillna("").to_numpy().tolist() == [["1-2", "1", "2", "777"], ["1-3", "1", "3", ""]]
         SERVICE_INSTANCES.validate(made)
 
+    def test_what_is_imputed_to_an_account_is_not_assigned_to_it(self) -> None:
+        columns = ["service_instance_id", "service_code", "identifier", "study_id"]
+        lines = pd.DataFrame([("3-ext", "3", "ext", "777")], columns=columns, dtype="string")
+        assert new_service_instances(lines, instances())["study_id"].isna().all()
+
     def test_without_lines_there_are_none(self) -> None:
         assert new_service_instances(empty(LINE_ITEMS), instances({})).empty
 

@@ -1,0 +1,88 @@
+"""The ledger's history of how long accounts hold, and what of them is billed (DOMAIN.md section 12).
+
+What belongs here: rows in and out, by the account's name as it is compared. What a renewal is, is
+`rules/account_periods.py`'s; what is done for not paying, `account_consequences.py`'s.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pandas as pd
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rcbill_assets.ledger import tables
+from rcbill_assets.ledger.account_consequences import AccountConsequences
+from rcbill_assets.ledger.account_tables import account_expirations
+from rcbill_assets.ledger.frames import read_frame, records
+from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.rules.account_periods import sponsors_own
+from rcbill_assets.rules.accounts import CODE
+from rcbill_assets.schemas.accounts import ACCOUNT_LINES, EXPIRATIONS
+from rcbill_assets.schemas.intake import conform
+from rcbill_assets.text import comparable
+
+LOCK = "account_expirations"
+
+
+class Accounts:
+    """The table-based accounts of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    def expirations(self) -> pd.DataFrame:
+        """Return the history (schema EXPIRATIONS): of each account what was first seen, and each change seen since."""
+        return self.ledger.read(_expirations)
+
+    def renewed(self) -> pd.DataFrame:
+        """Return the history as its sponsors made it: without the expirations that we set for not paying."""
+        return sponsors_own(self.expirations(), AccountConsequences(self.ledger).done())
+
+    def lines(self) -> pd.DataFrame:
+        """Return what is billed of accounts (schema ACCOUNT_LINES), whatever became of it."""
+        i, instances = tables.line_items.c, tables.service_instances
+        columns = (i.billing_id, i.billing_month, i.kind, i.period_start, i.period_end)
+        query = (
+            sa.select(instances.c.identifier.label("account"), *columns)
+            .select_from(tables.line_items)
+            .join(instances, instances.c.service_instance_id == i.service_instance_id)
+            .where(i.service_code == CODE)
+            .order_by(i.id)
+        )
+        lines = self.ledger.read(lambda connection: read_frame(connection, query, ACCOUNT_LINES))
+        return lines.assign(account=comparable(lines["account"]))
+
+    def look(self, seen: pd.DataFrame, at: datetime, run_id: str) -> pd.DataFrame:
+        """Record what is first seen of accounts (`account`, `expiration`), or has changed since it was last seen, and
+        return it (schema EXPIRATIONS).
+
+        The same again records nothing, nor does a look that is older than the newest of its account.
+        """
+
+        def work(connection: Connection) -> pd.DataFrame:
+            last = _expirations(connection).drop_duplicates("account", keep="last")
+            rows = seen.merge(last, on="account", how="left", suffixes=("", "_before"))
+            same = rows["expiration"].eq(rows["expiration_before"]).fillna(False) | (
+                rows["expiration"].isna() & rows["expiration_before"].isna()
+            )
+            known = rows["seen_at"].notna()
+            rows = rows[~known | ((rows["seen_at"] < at) & ~same)]
+            rows = rows.assign(seen_at=pd.Series([at] * len(rows), index=rows.index, dtype="datetime64[us, UTC]"))
+            new = conform(rows, EXPIRATIONS).reset_index(drop=True)
+            if not new.empty:
+                connection.execute(
+                    account_expirations.insert(), records(new.rename(columns={"account": "username"}), run_id=run_id)
+                )
+            return new
+
+        # Two looks at once would both see it first, each at its own time.
+        with self.ledger.exclusive(LOCK):
+            return self.ledger.write(work)
+
+
+def _expirations(connection: Connection) -> pd.DataFrame:
+    e = account_expirations.c
+    query = sa.select(e.username.label("account"), e.seen_at, e.expiration).order_by(e.username, e.seen_at)
+    return read_frame(connection, query, EXPIRATIONS)
