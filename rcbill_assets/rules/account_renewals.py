@@ -5,7 +5,10 @@ How far an account is billed, and what a renewal asks for, is `account_periods`'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 
 import pandas as pd
 
@@ -17,7 +20,6 @@ from rcbill_assets.rules.exemptions import exempt
 from rcbill_assets.schemas.accounts import ACCOUNT_RENEWALS
 from rcbill_assets.schemas.billing import HELD, NOT_OWED
 from rcbill_assets.schemas.intake import conform
-from rcbill_assets.services.base import price_in_force
 
 _DAYS = ("billed_through", "period_start", "period_end")
 
@@ -34,12 +36,15 @@ class AccountFrames:
     known_study_ids: pd.DataFrame = field(repr=False)
     related_things: pd.DataFrame = field(repr=False)
     exemptions: pd.DataFrame = field(repr=False)
-    prices: pd.DataFrame = field(repr=False)
     persons: pd.DataFrame | None = field(repr=False, default=None)
 
 
-def account_renewals(frames: AccountFrames, billing: Billing) -> pd.DataFrame:
+def account_renewals(
+    frames: AccountFrames, billing: Billing, price_on: Callable[[date], Decimal | None]
+) -> pd.DataFrame:
     """Return one row per account, with the first rule that decided whether the month bills it (ACCOUNT_RENEWALS).
+
+    `price_on`: the price of a period in force on a day.
 
     Owed is what was renewed beyond what is billed through. Held back is an account whose expiration cannot be read,
     one for which nobody can be invoiced, and one without a price on the first day of its period. What is shortened, or
@@ -63,7 +68,7 @@ def account_renewals(frames: AccountFrames, billing: Billing) -> pd.DataFrame:
     )
     rows = rows.merge(study_ids, on="account", how="left")
     starts = rows["period_start"].dropna().dt.date.unique()
-    prices = {start: price_in_force(frames.prices, CODE, start) for start in starts}
+    prices = {start: price_on(start) for start in starts}
     rows["price"] = [None if pd.isna(start) else prices[start.date()] for start in rows["period_start"]]
     decided = first_rule(rows.index, _rules(rows, billing), else_name="renewed", else_why=_RENEWED)
     rows = rows.assign(identifier=rows["account"], late=rows["late"].astype("boolean").astype("Int64"), **decided)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 import pandas as pd
 
@@ -18,7 +19,14 @@ from rcbill_assets.schemas.accounts import ACCOUNT_RENEWALS
 from rcbill_assets.schemas.billing import OWED
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.support import BILLED_RESPONSES
-from rcbill_assets.services.base import FrozenInputs, Service, as_line_items, restricted, service_name
+from rcbill_assets.services.base import (
+    FrozenInputs,
+    Service,
+    as_line_items,
+    price_in_force,
+    restricted,
+    service_name,
+)
 
 REGULAR, ADJUSTMENT = "regular", "adjustment"
 
@@ -54,12 +62,12 @@ class Account:
             known_study_ids=inputs["known_study_ids"],
             related_things=inputs["related_things"],
             exemptions=inputs["exemptions"],
-            prices=inputs["prices"],
             persons=inputs.get("persons"),
         )
         policy = inputs.policy
         billing = Billing(inputs.month, inputs.as_of, self._first(inputs), policy.accounts.period_months, policy.zone)
-        return restricted(account_renewals(frames, billing), self, inputs)
+        decided = account_renewals(frames, billing, partial(price_in_force, inputs["prices"], self.code))
+        return restricted(decided, self, inputs)
 
     def line_items(self, decisions: pd.DataFrame, inputs: FrozenInputs) -> pd.DataFrame:
         """Return the lines of the accounts owed (schema LINE_ITEMS)."""
