@@ -11,10 +11,15 @@ from typing import Protocol
 
 import pandas as pd
 
-from rcbill_assets.lifecycle.account_gather import accounts_of, gathered_accounts, read_requests
+from rcbill_assets.lifecycle.account_gather import accounts_of, gathered_accounts
 from rcbill_assets.replay_consequences import LedgerSite
+from rcbill_assets.resources.account_records import record_fields
+from rcbill_assets.resources.records_csv import read_records
+from rcbill_assets.rules.account_requests import account_requests
 from rcbill_assets.rules.account_unpaid import unpaid_accounts
+from rcbill_assets.schemas.accounts import ACCOUNT_REQUESTS
 from rcbill_assets.schemas.consequences import ACT
+from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.redcap import USER_INFORMATION
 
 COLUMNS = (
@@ -35,7 +40,11 @@ def account_expirations(site: AccountSite) -> pd.DataFrame:
     """Return the accounts that would be expired: what their expiration is and becomes, from which item it follows."""
     zone = site.policy.zone
     users, _ = site.redcap.extract(USER_INFORMATION, zone)
-    accounts = accounts_of(site.redcap.accounts(zone), users, read_requests(site.account_requests, site.policy))
+    requests = empty(ACCOUNT_REQUESTS)
+    if site.account_requests is not None:
+        records = read_records(site.account_requests, record_fields(site.policy.accounts))
+        requests = account_requests(records.rows).requests
+    accounts = accounts_of(site.redcap.accounts(zone), users, requests)
     with site.ledger() as ledger:
         decided = unpaid_accounts(gathered_accounts(site.policy, ledger, site.as_of, accounts))
     return decided[decided["outcome"] == ACT].rename(columns={"expiration": "user_expiration"})[list(COLUMNS)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,14 +15,13 @@ from rcbill_assets.ledger.consequences import Consequences
 from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
-from rcbill_assets.resources.records_csv import Fields, read_records
 from rcbill_assets.resources.redcap_db import RedcapAccounts
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.account_facts import AccountFacts
 from rcbill_assets.rules.account_requests import account_requests
 from rcbill_assets.rules.accounts import CODE
 from rcbill_assets.rules.accounts import accounts as known_accounts
-from rcbill_assets.schemas.accounts import ACCOUNT_EXPORT, ACCOUNT_REQUESTS
+from rcbill_assets.schemas.accounts import ACCOUNT_REQUESTS
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.redcap import USER_INFORMATION
 
@@ -65,17 +63,14 @@ def bills_accounts(policy: Policy) -> bool:
 
 
 def requests_now(site: Site) -> pd.DataFrame:
-    """Return the request of each account that has one, as they are now (schema ACCOUNT_REQUESTS)."""
-    return read_requests(site.settings.account_requests, site.policy)
+    """Return the request of each account that has one, as they are now (schema ACCOUNT_REQUESTS).
 
-
-def read_requests(path: Path | None, policy: Policy) -> pd.DataFrame:
-    """Return the requests of a records export; none where nobody has put one into place."""
-    if path is None or not path.exists():
+    A site that does not bill accounts, and has put no export into place, has none. SourceError when they cannot be had
+    as a whole: without them it is not known who pays, and has to be told.
+    """
+    if not site.account_records.is_there and not bills_accounts(site.policy):
         return empty(ACCOUNT_REQUESTS)
-    names = {name: policy.accounts.fields.get(name, name) for name in ACCOUNT_EXPORT.columns}
-    fields = Fields(names, ("record_id", "username"), "account_requests", "[accounts.fields]")
-    return account_requests(read_records(path, fields).rows).requests
+    return account_requests(site.account_records.read().rows).requests
 
 
 def _of_the_ledger(ledger: Ledger) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.messages.render import Templates
 from rcbill_assets.policy import Policy
+from rcbill_assets.resources.account_records import AccountRecords
 from rcbill_assets.resources.clock import Clock, SystemClock
 from rcbill_assets.resources.fiscal_file import File
 from rcbill_assets.resources.fiscal_inbox import FiscalInbox
@@ -97,6 +98,11 @@ class Site:
     def support_requests(self) -> SupportRequests:
         """Support requests, as the site says where they are."""
         return SupportRequests(self.settings)
+
+    @cached_property
+    def account_records(self) -> AccountRecords:
+        """The records in which accounts are requested, as the site says where they are."""
+        return AccountRecords(self.settings)
 
     @cached_property
     def storage(self) -> Storage:

@@ -52,6 +52,8 @@ def with_accounts(house: House) -> House:
             "INSERT INTO redcap_user_information (ui_id, username, user_sponsor, user_expiration, user_comments) "
             "VALUES (?, ?, ?, '2025-03-31 00:00:00', 'A guest')", 9000 + number, name, sponsor,
         )  # fmt: skip
+    rows = [f"{number},{name},{name}@pi.example.org" for number, name in enumerate(NAMES[:1], start=1)]
+    house.eye.settings.account_requests.write_text("\n".join(["record_id,username,pi_email", *rows, ""]), "utf-8")
     house.eye.ledger.write(_owed_and_told)
     return house
 
@@ -114,7 +116,8 @@ def test_killed_anywhere_and_run_again(make_house: MakeHouse, subtests: Any) -> 
     assert ended.success, ended.reasons
     expected = came_to(whole)
     assert expired(whole) == list(NAMES)
-    assert [to for to, _, _ in expected["mail"]] == ["eve@example.org", "sam@example.org"]
+    told = ["eve@example.org", "ext.one@pi.example.org", "sam@example.org"]
+    assert [to for to, _, _ in expected["mail"]] == told
     points = [point for point in ended.points if point.kind in {"commit", "mail"}]
     assert any("redcap" in point.name for point in points)
     for point in points:
@@ -167,10 +170,19 @@ class TestInTurn:
             assert run.success, run.reasons
         assert expired(house) == []
         shown = house.site.storage.assets
-        assert len(pd.read_parquet(shown / "messages" / "overdue_accounts" / "latest.parquet")) == len(NAMES)
+        assert len(pd.read_parquet(shown / "messages" / "overdue_accounts" / "latest.parquet")) == len(NAMES) + 1
         planned = pd.read_parquet(shown / "changes" / "expired_accounts" / "latest.parquet")
         assert set(planned["result"]) == {"planned"}
         assert house.mails("account_expired") == house.mails("account_overdue") == []
+
+
+def test_without_the_requests_nobody_is_expired(house: House) -> None:
+    """Who pays, and has to be told, is not known then."""
+    house.eye.settings.account_requests.unlink()
+    run = house.run_job(EXPIRE_ACCOUNTS, AS_OF)
+    assert not run.success
+    assert "account-requests.csv is not there" in " ".join(run.reasons)
+    assert expired(house) == []
 
 
 def test_a_site_without_accounts_is_left_alone(make_house: MakeHouse) -> None:
