@@ -31,10 +31,14 @@ LONGEST_ID = 100
 # Nobody charges as much for an hour: the ledger has no room for it either.
 HIGHEST_RATE = Decimal(100_000)
 
+_KEY = ["record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instance"]
+_OF_A_REQUEST = [
+    *_KEY, "project_id", "irb_number", "submit_date", "pi", "last_name", "first_name", "pi_email", "email",
+    "redcap_username", "gatorlink", "fiscal_contact_fn", "fiscal_contact_ln", "fiscal_contact_email", "always_bill",
+]  # fmt: skip
 _OF_A_RESPONSE = [
-    "record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate", "time2", "time_more",
-    "mtg_scheduled_yn", "meeting_date_time", "date_of_work", "end_date", "response", "comments",
-    "help_desk_response_complete", "always_bill",
+    *_KEY, "billable_rate", "time2", "time_more", "mtg_scheduled_yn", "meeting_date_time", "date_of_work", "end_date",
+    "response", "comments", "help_desk_response_complete", "always_bill",
 ]  # fmt: skip
 
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?")
@@ -61,14 +65,15 @@ def service_requests(rows: pd.DataFrame, *, instrument: str = INSTRUMENT) -> Ser
     rejects: list[pd.DataFrame] = []
     rows = _without_nul(rows[list(EXPORT.columns)].apply(blank_to_missing), rejects)
     rows["record_id"] = rows["record_id"].str.strip()
-    rows = _only_whole_keys(rows, rejects, instrument)
-    again = rows.duplicated()
+    rows, whole = _with_whole_keys(rows, rejects, instrument)
+    again = _alike(rows, whole)
     rejects.append(_rejects(rows[again], "record_id", "occurs again, the same in every field, and counts once"))
-    rows = _without(rows, again)
+    # Each row is copied once, and only what is read of it: an export is large.
+    whole &= ~again
     is_request = rows["redcap_repeat_instance"].isna()
-    requests = _requests(rows[is_request], rejects)
+    requests = _requests(rows.loc[whole & is_request, _OF_A_REQUEST], rejects)
     is_response = ~is_request & rows["redcap_repeat_instrument"].eq(instrument)
-    responses = _responses(rows.loc[is_response, _OF_A_RESPONSE], requests, rejects)
+    responses = _responses(rows.loc[whole & is_response, _OF_A_RESPONSE], requests, rejects)
     return ServiceRequests(requests, responses, together(rejects, REJECTS))
 
 
@@ -87,8 +92,10 @@ def _without_nul(rows: pd.DataFrame, rejects: list[pd.DataFrame]) -> pd.DataFram
     return rows
 
 
-def _only_whole_keys(rows: pd.DataFrame, rejects: list[pd.DataFrame], instrument: str) -> pd.DataFrame:
-    """Return the rows that say which request or response they are of."""
+def _with_whole_keys(
+    rows: pd.DataFrame, rejects: list[pd.DataFrame], instrument: str
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows with their keys as they are compared, and which say which request or response they are of."""
     instance = rows["redcap_repeat_instance"].str.strip()
     named = rows["redcap_repeat_instrument"].notna()
     is_response = rows["redcap_repeat_instrument"].eq(instrument).fillna(False).astype(bool)
@@ -103,9 +110,15 @@ def _only_whole_keys(rows: pd.DataFrame, rejects: list[pd.DataFrame], instrument
     rejects.append(_rejects(rows[too_long], "record_id", f"or its event is longer than {LONGEST_ID} characters"))
     rejects.append(_rejects(rows[~lost & unreadable], "redcap_repeat_instance", "is no number of a response"))
     rejects.append(_rejects(rows[~lost & nameless], "redcap_repeat_instrument", "is missing on a row with an instance"))
-    kept = _without(rows, lost | nameless | unreadable | (named & ~is_response))
-    instances = instance[kept.index].str.replace(r"\.0+$", "", regex=True)
-    return kept.assign(redcap_repeat_instance=instances, **{EVENT: kept[EVENT].fillna("")})
+    whole = ~(lost | nameless | unreadable | (named & ~is_response))
+    instances = instance.str.replace(r"\.0+$", "", regex=True)
+    return rows.assign(redcap_repeat_instance=instances, **{EVENT: rows[EVENT].fillna("")}), whole.astype(bool)
+
+
+def _alike(rows: pd.DataFrame, whole: pd.Series) -> pd.Series:
+    """Return which rows are the same as one before them in every field; only rows of one key are compared."""
+    several = rows.loc[whole, _KEY].duplicated(keep=False)
+    return rows.loc[several.index[several]].duplicated().reindex(rows.index, fill_value=False)
 
 
 def _requests(rows: pd.DataFrame, rejects: list[pd.DataFrame]) -> pd.DataFrame:
@@ -163,7 +176,7 @@ def _responses(rows: pd.DataFrame, requests: pd.DataFrame, rejects: list[pd.Data
         ("billable_rate", rows["billable_rate"].str.strip(), _rate, "is no rate of an hour"),
     )
     for name, values, reader, why in cells:
-        read[name], wrong = _read(values, reader)
+        read[name], wrong = _read(_days(values) if reader is _month else values, reader)
         rejects.append(_rejects(rows.assign(**{name: values})[wrong], name, why))
         problem = problem.mask(wrong, f"its {name} " + values + " " + why)
     if len(contradicted):
@@ -230,6 +243,11 @@ def _whole(value: str) -> int:
     if not 0 < number < LARGEST_WHOLE:
         raise ValueError(value)
     return number
+
+
+def _days(values: pd.Series) -> pd.Series:
+    """Return days and times as days, of which there are few; everything else as written."""
+    return values.mask(values.str.fullmatch(_DAY.pattern).fillna(False).astype(bool), values.str.slice(0, 10))
 
 
 def _month(value: str) -> str:
