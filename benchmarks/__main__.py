@@ -88,6 +88,24 @@ def one_file(server: MariaDB, items: int, rows: int) -> None:
         server.drop("payments")
 
 
+def one_export(server: MariaDB, projects: int, responses: int, times: int) -> None:
+    """Measure an export of so many responses about a site of so many projects."""
+    server.make("support")
+    url = server.url("support")
+    home = Path(tempfile.mkdtemp(prefix="rcbill-bench-"))
+    try:
+        given = {"redcap_url": url, "home": str(home)}
+        made = measure("requests", 1, projects=str(projects), responses=str(responses), **given)["result"]
+        print(f"\nan export of {made:,} responses, a site of {projects:,} projects")
+        raw = measure("raw requests", times, **given)
+        row("raw read", made, raw, raw)
+        row("support, one month", made, measure("support", times, which="month", **given), raw)
+        row("support, all months", made, measure("support", times, which="all", **given), raw)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+        server.drop("support")
+
+
 def main() -> None:
     """Measure the sizes asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -97,6 +115,8 @@ def main() -> None:
         "--items", type=int, default=1_000_000, help="line items of the ledger that a file is compared to"
     )
     parser.add_argument("--rows", type=int, default=50_000, help="rows of that file; 0 leaves it out")
+    parser.add_argument("--responses", type=int, default=300_000, help="responses of an export; 0 leaves it out")
+    parser.add_argument("--of", type=int, default=1_000_000, help="projects of the site that they are about")
     arguments = parser.parse_args()
     print(f"{'what':<24} {'projects':>8} {'wall':>10} {'ratio':>8} {'peak':>11}")
     with mariadb() as server:
@@ -104,6 +124,8 @@ def main() -> None:
             one_size(server, projects, arguments.times)
         if arguments.rows:
             one_file(server, arguments.items, arguments.rows)
+        if arguments.responses:
+            one_export(server, arguments.of, arguments.responses, arguments.times)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.payments import apply_file, compare_file, new_file, new_ledger, read_file
+from benchmarks.support import new_requests, raw_requests, support
 from rcbill_assets.demo.redcap_site import make_site, write_site
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay import ReplaySite, replay
@@ -90,6 +91,9 @@ WORK: dict[str, Callable[..., Callable[[], object]]] = {
     "read file": read_file,
     "compare file": compare_file,
     "apply file": apply_file,
+    "requests": new_requests,
+    "raw requests": raw_requests,
+    "support": support,
 }
 
 
