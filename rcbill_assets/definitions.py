@@ -7,6 +7,7 @@ from dagster import Definitions, JobDefinition, in_process_executor
 from rcbill_assets import adhoc_jobs, asset_checks, change_jobs, jobs, partitions, register_jobs, schedules
 from rcbill_assets.assets import (
     account_consequences,
+    accounts,
     billing,
     changes,
     consequences,
@@ -41,6 +42,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
     report_receivables, mirror_line_items = jobs.report_receivables(), jobs.mirror_line_items()
     owners_and_consequences = jobs.owners_and_consequences()
     support_hours, account_consequences_jobs = jobs.support_hours(), jobs.account_consequences()
+    account_jobs = jobs.accounts()
     return Definitions(
         assets=[
             *redcap.ASSETS,
@@ -65,6 +67,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *ownership.ASSETS,
             *consequences.ASSETS,
             *notices.ASSETS,
+            *accounts.ASSETS,
             *account_consequences.ASSETS,
         ],
         asset_checks=[
@@ -84,6 +87,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *owners_and_consequences.values(),
             *support_hours.values(),
             *account_consequences_jobs.values(),
+            *account_jobs.values(),
             *adhoc_jobs.JOBS,
             *register_jobs.JOBS,
             *change_jobs.JOBS,
@@ -95,6 +99,7 @@ def build_definitions(site: Site | None = None) -> Definitions:
             *schedules.owners_and_consequences(owners_and_consequences, site),
             *schedules.support_hours(support_hours, site),
             *schedules.account_consequences(account_consequences_jobs, site),
+            *schedules.accounts(account_jobs, site),
         ],
         sensors=[
             fiscal_file_received_sensor(receive_payments, site),

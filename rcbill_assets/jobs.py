@@ -9,8 +9,10 @@ from rcbill_assets.assets import redcap, registers
 from rcbill_assets.assets.run import (
     ASK_FOR_OWNERS,
     JOB,
+    LOOK_AT_ACCOUNTS,
     MIRROR_LINE_ITEMS,
     RECEIVE_PAYMENTS,
+    REPORT_ACCOUNTS,
     REPORT_RECEIVABLES,
     SHOW_REGISTERS,
     TELL_DELETIONS,
@@ -233,6 +235,24 @@ def account_consequences() -> dict[str, UnresolvedAssetJobDefinition]:
     return {job.name: job for job in jobs}
 
 
+def accounts() -> dict[str, UnresolvedAssetJobDefinition]:
+    """Return the jobs that look at accounts and tell of them, by name."""
+    jobs = [
+        _just(
+            LOOK_AT_ACCOUNTS,
+            "Looks at how long each account holds, and keeps what is new of it: a renewal is told by it. Running it "
+            "again keeps nothing twice.",
+            "accounts/expirations",
+        ),
+        _just(
+            REPORT_ACCOUNTS, "Tells the REDCap team of every account: who pays, and how its latest item stands.",
+            *_ACCOUNTS, *(f"accounts/{name}" for name in ("requests", "rejects", "accounts", "projects")),
+            "accounts/without_sponsor", "reports/accounts", "messages/delivered",
+        ),
+    ]  # fmt: skip
+    return {job.name: job for job in jobs}
+
+
 def run_by_name() -> dict[str, UnresolvedAssetJobDefinition]:
     """Return the jobs that `rcbill run` takes, by name."""
-    return owners_and_consequences() | support_hours() | account_consequences()
+    return owners_and_consequences() | support_hours() | account_consequences() | accounts()

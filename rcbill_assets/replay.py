@@ -28,6 +28,8 @@ from rcbill_assets.ledger.registers import Registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.policy import Policy
 from rcbill_assets.replay_account_expirations import account_expirations
+from rcbill_assets.replay_accounts import ITEM_OPTIONS as ACCOUNT_ITEM_OPTIONS
+from rcbill_assets.replay_accounts import account_line_items, account_report
 from rcbill_assets.replay_consequences import (
     held_back,
     project_deletions,
@@ -248,6 +250,12 @@ DECISIONS: dict[str, Decision] = {
     "deletions": Decision("the projects that would be deleted", project_deletions),
     "releases": Decision("the sequestered projects that would be released", project_releases),
     "held-back": Decision("the consequences that would follow and are held back, and why", held_back),
+    "account-line-items": Decision(
+        "the line items of table-based accounts that a month would bill and has not billed",
+        account_line_items,
+        ACCOUNT_ITEM_OPTIONS,
+    ),
+    "account-report": Decision("the table-based accounts, and how their latest line items stand", account_report),
     "account-expirations": Decision("the accounts that would be expired for not paying", account_expirations),
     "support-lines": Decision(
         "the lines of support requests, by the rates as recorded, whether billed already or not", lines, LINE_OPTIONS

@@ -9,6 +9,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from rcbill_assets.assets.run import (
     ASK_FOR_OWNERS,
     JOB,
+    LOOK_AT_ACCOUNTS,
+    REPORT_ACCOUNTS,
     TELL_DELETIONS,
     TELL_IMPENDING_BILLS,
     TELL_OVERDUE,
@@ -153,4 +155,18 @@ def account_consequences(jobs: Mapping[str, UnresolvedAssetJobDefinition], site:
         at(REOPEN_ACCOUNTS, "25 1 * * *", "Each day at 1:25: accounts that are paid for again are reopened."),
         at(EXPIRE_ACCOUNTS, "30 7 1 * *", "Day 1 at 7:30: accounts that are not paid for are expired."),
         at(TELL_OVERDUE_ACCOUNTS, "11 10 1,15 * *", "Days 1 and 15 at 10:11: sponsors and PIs are told of it."),
+    ]  # fmt: skip
+
+
+def accounts(jobs: Mapping[str, UnresolvedAssetJobDefinition], site: Site) -> list[ScheduleDefinition]:
+    """Return the schedules that look at accounts, and tell of them where they are billed (DOMAIN.md section 12)."""
+    return [
+        scheduled(
+            jobs[LOOK_AT_ACCOUNTS], site, "55 0 * * *",
+            "Each day at 0:55: what is new of the expirations of accounts is kept.",
+        ),
+        scheduled(
+            jobs[REPORT_ACCOUNTS], site, "13 7 * * 1", "Mondays at 7:13: the report of accounts.",
+            lambda _: None if bills_accounts(site.policy) else NO_ACCOUNTS,
+        ),
     ]  # fmt: skip

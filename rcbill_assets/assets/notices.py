@@ -78,6 +78,7 @@ def _notice_asset(notice: str) -> AssetsDefinition:
         *(AssetKey(["changes", noun]) for noun in CONSEQUENCES),
         AssetKey(["projects", "held_back"]),
         *(AssetKey(list(key)) for key in account_consequences.BEFORE_SENDING),
+        AssetKey(["reports", "accounts"]),
     ],
 )
 def delivered_asset(context: AssetExecutionContext, site: ResourceParam[Site]) -> Output[pd.DataFrame]:

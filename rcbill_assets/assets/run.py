@@ -19,6 +19,7 @@ MIRROR_LINE_ITEMS = "mirror_line_items"
 TELL_IMPENDING_BILLS, ASK_FOR_OWNERS = "tell_impending_bills", "ask_for_owners"
 TELL_OVERDUE, TELL_DELETIONS = "tell_overdue", "tell_deletions"
 TELL_OVERDUE_ACCOUNTS = "tell_overdue_accounts"
+LOOK_AT_ACCOUNTS, REPORT_ACCOUNTS = "look_at_accounts", "report_accounts"
 SHOW_REGISTERS = "show_registers"
 # On a run: the name of its file, and the mode of the hand-off's door that it was asked for in.
 FILE_TAG, MODE_TAG = "rcbill/file", "rcbill/mode"

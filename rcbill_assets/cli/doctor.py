@@ -11,12 +11,14 @@ import typer
 
 from rcbill_assets.cli.common import site_settings
 from rcbill_assets.errors import LedgerError, RcbillError, SettingsError, SourceError
+from rcbill_assets.lifecycle.account_gather import bills_accounts, gather_accounts_now
 from rcbill_assets.resources.mailer import SmtpServer
 from rcbill_assets.resources.redcap_log import unusable
 from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.accounts import DASHBOARD, sponsorless
 from rcbill_assets.rules.support_requests import service_requests
-from rcbill_assets.schemas.redcap import PROJECTS, SOURCES, WORK_SOURCES, Source
+from rcbill_assets.schemas.redcap import CONFIG, PROJECTS, SOURCES, WORK_SOURCES, Source
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.registry import REGISTRY
 from rcbill_assets.services.support import SUPPORT
@@ -39,6 +41,11 @@ def doctor() -> None:
         "fiscal inbox": partial(_inbox, site),
         "copy of line items in REDCap": partial(_mirror, site),
         **({"support requests": partial(_support, site)} if SUPPORT in _billed(site) else {}),
+        **(
+            {"Sponsor Dashboard": partial(_dashboard, site), "accounts": partial(_accounts, site)}
+            if bills_accounts(settings.policy)
+            else {}
+        ),
         **{f"price of service {service.code}": partial(_price, site, service) for service in _billed(site)},
     }
     problems = sum(_try(what, look) for what, look in looks.items())
@@ -130,6 +137,26 @@ def _support(site: Site) -> str:
 def _mirror(site: Site) -> str:
     """A site need not have it."""
     return f"{site.mirror.size():,} rows" if site.mirror.is_there() else "there is none (`rcbill mirror ddl` makes it)"
+
+
+def _dashboard(site: Site) -> str:
+    """Sponsors renew accounts there, and REDCap warns them of the expiration: no mail of ours does."""
+    config, _ = site.redcap.extract(CONFIG, site.policy.zone)
+    values = config.loc[config["field_name"] == DASHBOARD, "value"]
+    if values.fillna("").str.strip().to_list() != ["1"]:
+        raise SourceError(
+            f"The Sponsor Dashboard is off ({DASHBOARD}): no sponsor can renew an account, nor is warned. Enable it in "
+            "REDCap's Control Center."
+        )
+    return "on"
+
+
+def _accounts(site: Site) -> str:
+    """An account without a sponsor is not wrong, but lapses unnoticed."""
+    accounts = gather_accounts_now(site, site.clock.now()).accounts
+    without = len(sponsorless(accounts))
+    says = f"; {without:,} of them nobody can renew: accounts/without_sponsor lists them" if without else ""
+    return f"{len(accounts):,}, {int(accounts['request_id'].notna().sum()):,} with a request{says}"
 
 
 def _billed(site: Site) -> list[Service]:

@@ -126,6 +126,7 @@ def _config() -> pd.DataFrame:
     values = {
         "redcap_version": REDCAP_VERSION,
         "redcap_base_url": REDCAP_BASE_URL,
+        "user_sponsor_dashboard_enable": "1",
         "auth_meth_global": "shibboleth_table",
         "project_contact_email": "redcap@example.org",
         "institution": "",

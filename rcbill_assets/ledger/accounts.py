@@ -16,11 +16,11 @@ from rcbill_assets.ledger import tables
 from rcbill_assets.ledger.account_consequences import AccountConsequences
 from rcbill_assets.ledger.account_tables import account_expirations
 from rcbill_assets.ledger.frames import read_frame, records
+from rcbill_assets.ledger.state import line_item_state
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.rules.account_periods import sponsors_own
-from rcbill_assets.rules.accounts import CODE
-from rcbill_assets.schemas.accounts import ACCOUNT_LINES, EXPIRATIONS
-from rcbill_assets.schemas.intake import conform
+from rcbill_assets.rules.accounts import CODE, news
+from rcbill_assets.schemas.accounts import ACCOUNT_ITEM_STATES, ACCOUNT_LINES, EXPIRATIONS
 from rcbill_assets.text import comparable
 
 LOCK = "account_expirations"
@@ -54,6 +54,21 @@ class Accounts:
         lines = self.ledger.read(lambda connection: read_frame(connection, query, ACCOUNT_LINES))
         return lines.assign(account=comparable(lines["account"]))
 
+    def items(self) -> pd.DataFrame:
+        """Return the line items of accounts as they are now (schema ACCOUNT_ITEM_STATES)."""
+        state, instances = line_item_state().subquery("state"), tables.service_instances
+        made = {"account": instances.c.identifier}
+        columns = [(made[name] if name in made else state.c[name]).label(name) for name in ACCOUNT_ITEM_STATES.columns]
+        query = (
+            sa.select(*columns)
+            .select_from(state)
+            .join(instances, instances.c.service_instance_id == state.c.service_instance_id)
+            .where(state.c.service_code == CODE)
+            .order_by(state.c.id)
+        )
+        items = self.ledger.read(lambda connection: read_frame(connection, query, ACCOUNT_ITEM_STATES))
+        return items.assign(account=comparable(items["account"]))
+
     def look(self, seen: pd.DataFrame, at: datetime, run_id: str) -> pd.DataFrame:
         """Record what is first seen of accounts (`account`, `expiration`), or has changed since it was last seen, and
         return it (schema EXPIRATIONS).
@@ -62,15 +77,7 @@ class Accounts:
         """
 
         def work(connection: Connection) -> pd.DataFrame:
-            last = _expirations(connection).drop_duplicates("account", keep="last")
-            rows = seen.merge(last, on="account", how="left", suffixes=("", "_before"))
-            same = rows["expiration"].eq(rows["expiration_before"]).fillna(False) | (
-                rows["expiration"].isna() & rows["expiration_before"].isna()
-            )
-            known = rows["seen_at"].notna()
-            rows = rows[~known | ((rows["seen_at"] < at) & ~same)]
-            rows = rows.assign(seen_at=pd.Series([at] * len(rows), index=rows.index, dtype="datetime64[us, UTC]"))
-            new = conform(rows, EXPIRATIONS).reset_index(drop=True)
+            new = news(seen, _expirations(connection), at)
             if not new.empty:
                 connection.execute(
                     account_expirations.insert(), records(new.rename(columns={"account": "username"}), run_id=run_id)

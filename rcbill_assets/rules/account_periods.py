@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,7 +18,7 @@ from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.rules.facts import looked_up
 from rcbill_assets.text import comparable
 
-DAY = "datetime64[us]"
+DAY: Any = "datetime64[us]"  # as in schemas/columns.py
 A_DAY = pd.Timedelta(days=1)
 # Beyond so many years an expiration means `never`, or is a slip of the hand; neither is a renewal to be charged.
 FARTHEST_YEARS = 5

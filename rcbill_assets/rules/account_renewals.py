@@ -69,7 +69,8 @@ def account_renewals(
     rows = rows.merge(study_ids, on="account", how="left")
     starts = rows["period_start"].dropna().dt.date.unique()
     prices = {start: price_on(start) for start in starts}
-    rows["price"] = [None if pd.isna(start) else prices[start.date()] for start in rows["period_start"]]
+    price = [None if pd.isna(start) else prices[start.date()] for start in rows["period_start"]]
+    rows["price"] = pd.Series(price, index=rows.index, dtype=object)
     decided = first_rule(rows.index, _rules(rows, billing), else_name="renewed", else_why=_RENEWED)
     rows = rows.assign(identifier=rows["account"], late=rows["late"].astype("boolean").astype("Int64"), **decided)
     # Of what is free nothing is owed.

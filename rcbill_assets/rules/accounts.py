@@ -5,9 +5,12 @@ An account is a row of redcap_auth. What is billed of it is `account_renewals`'.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
-from rcbill_assets.schemas.accounts import ACCOUNT_PROJECTS, ACCOUNTS, SPONSORLESS
+from rcbill_assets.schemas.accounts import ACCOUNT_PROJECTS, ACCOUNTS, EXPIRATIONS, SPONSORLESS
+from rcbill_assets.schemas.columns import UTC_TIME
 from rcbill_assets.schemas.intake import conform
 from rcbill_assets.schemas.redcap import USER_ACCOUNTS
 from rcbill_assets.text import comparable, first_present
@@ -72,6 +75,20 @@ def accounts_seen(auth: pd.DataFrame, user_accounts: pd.DataFrame, rejects: pd.D
     seen = _by_name(user_accounts, "account").rename(columns={"user_expiration": "expiration"})
     seen = seen[seen["account"].isin(comparable(auth["username"])) & ~seen["account"].isin(_problems(rejects).index)]
     return seen[["account", "expiration"]].sort_values("account", ignore_index=True)
+
+
+def news(seen: pd.DataFrame, history: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """Return what a look at an instant adds to the history (schema EXPIRATIONS): accounts first seen, and changes.
+
+    `seen`: `account`, `expiration`. A look that is not later than the newest of its account adds nothing.
+    """
+    last = history.sort_values("seen_at", kind="stable").drop_duplicates("account", keep="last")
+    rows = seen.merge(last, on="account", how="left", suffixes=("", "_before"))
+    both_never = rows["expiration"].isna() & rows["expiration_before"].isna()
+    same = rows["expiration"].eq(rows["expiration_before"]).fillna(False).astype(bool) | both_never
+    rows = rows[rows["seen_at"].isna() | ((rows["seen_at"] < at) & ~same)]
+    rows = rows.assign(seen_at=pd.Series([at] * len(rows), index=rows.index, dtype=UTC_TIME))
+    return conform(rows, EXPIRATIONS).reset_index(drop=True)
 
 
 def account_projects(accounts: pd.DataFrame, rights: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:

@@ -153,3 +153,43 @@ ACCOUNT_RENEWALS = pa.DataFrameSchema(
     },
     name="account_renewals",
 )
+
+# The line items of accounts as they are now, drafts and corrections included.
+ACCOUNT_ITEM_STATES = pa.DataFrameSchema(
+    {
+        "id": whole("Line item", unique=True),
+        "account": text("The account's username as it is compared", nullable=False),
+        "billing_month": text("Month that billed it, 2026-10", nullable=False),
+        "kind": text("regular, adjustment or reversal", nullable=False, checks=pa.Check.isin(LINE_KINDS)),
+        "status": text("Status now", nullable=False),
+        "invoice_number": text("Its invoice"),
+        "fiscal_year": text("Label, 2026-2027", nullable=False),
+        "month_invoiced": text("Label, October", nullable=False),
+    },
+    name="account_item_states",
+)
+
+# DOMAIN.md section 12, in its order and by its names.
+ACCOUNT_REPORT = pa.DataFrameSchema(
+    {
+        "username": text("The account", nullable=False),
+        "user_suspended_time": instant("When it was suspended; missing while it is not"),
+        "user_lastlogin": instant("When it was last used"),
+        "sponsor_username": text("Sponsor"),
+        "sponsor_email": text("The sponsor's address"),
+        "pi_first_name": text("First name of the PI"),
+        "pi_last_name": text("Last name of the PI"),
+        "pi_email": text("The PI's address"),
+        "fiscal_name": text("Fiscal contact"),
+        "fiscal_email": text("Fiscal contact's address"),
+        "related_project_ids": text("Its projects, by number"),
+        "ctsi_study_id_imputed": text("Study id of the project that it is taken to belong to"),
+        "ctsi_study_id_assigned": text("Its own study id"),
+        "is_invoiced_but_not_paid": flag("1 while its latest item is invoiced and not paid", nullable=False),
+        "invoice_number": text("Invoice of its latest item"),
+        "fiscal_year": text("Fiscal year of its latest item"),
+        "month_invoiced": text("Month of its latest item"),
+        "status.line_item": text("Status of its latest item"),
+    },
+    name="account_report",
+)

@@ -23,8 +23,8 @@ FLOORS = (
     {"changes", "files", "invoicing", "messages", "ledger", "resources", "settings"},
     {
         "adhoc", "freezable", "freezing", "lifecycle", "mirroring", "receiving", "registering", "stopping", "replay",
-        "replay_account_expirations", "replay_orphans", "replay_consequences", "replay_ownership", "replay_support",
-        "demo",
+        "replay_account_expirations", "replay_accounts", "replay_orphans", "replay_consequences",
+        "replay_ownership", "replay_support", "demo",
     },
     {
         "adhoc_jobs", "assets", "asset_checks", "change_jobs", "jobs", "partitions", "register_jobs", "schedules",

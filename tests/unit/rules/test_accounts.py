@@ -32,7 +32,7 @@ def known(**given: pd.DataFrame) -> pd.DataFrame:
 
 def one(**given: pd.DataFrame) -> dict[str, Any]:
     (row,) = known(**given).to_dict("records")
-    return row
+    return {str(name): value for name, value in row.items()}
 
 
 class TestAccounts:
