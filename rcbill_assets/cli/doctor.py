@@ -166,7 +166,7 @@ def _billed(site: Site) -> list[Service]:
 def _price(site: Site, service: Service) -> str:
     site.ledger.require_newest()
     prices, today = site.ledger.prices(), site.clock.now().astimezone(site.policy.zone).date()
-    if prices.empty:
+    if prices.empty and service.list_price:
         return "the list prices, which the first run puts into the ledger"
     prices = prices[prices["service_code"] == service.code]
     in_force = prices[prices["starts_on"].map(lambda day: day <= today).astype(bool)].sort_values("starts_on")
