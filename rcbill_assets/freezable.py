@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
+from rcbill_assets.ledger.accounts import Accounts
 from rcbill_assets.ledger.study_ids import StudyIds
 from rcbill_assets.ledger.support import Support
 from rcbill_assets.resources.site import Site
@@ -34,6 +35,8 @@ def frames_of(site: Site, services: tuple[Service, ...], given: Mapping[str, pd.
         "line_study_ids": lambda: StudyIds(site.ledger).of_lines(ANNUAL_PROJECT.code, SUPPORT.code),
         "known_study_ids": StudyIds(site.ledger).known,
         "related_things": StudyIds(site.ledger).related,
+        "account_expirations": Accounts(site.ledger).renewed,
+        "account_lines": Accounts(site.ledger).lines,
     }
     named = [*COMMON, *(name for service in services for name in service.inputs)]
     return {name: given[name] if name in given else made[name]() for name in dict.fromkeys(named)}

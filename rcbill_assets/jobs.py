@@ -36,6 +36,8 @@ OF_A_MONTH = AssetSelection.groups("billing") | AssetSelection.assets(
     *(["redcap", name] for name in ("config", "projects", "user_information", "project_ownership", "rejects")),
     ["people", "owners"],
     *(["support", name] for name in ("requests", "responses", "rejects", "decisions", "reported")),
+    *(["redcap", name] for name in ("auth", "user_accounts", "account_rejects")),
+    *(["accounts", name] for name in ("requests", "rejects", "accounts", "projects", "without_sponsor", "renewals")),
     ["projects", "target"],
     ["messages", "outbox"],
     ["messages", "sent"],

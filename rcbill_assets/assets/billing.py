@@ -27,6 +27,7 @@ from rcbill_assets.freezing import choose_freeze, unbilled_before
 from rcbill_assets.invoicing.invoice import Invoice, Published
 from rcbill_assets.invoicing.publishers.fiscal_xlsx import FiscalXlsx
 from rcbill_assets.ledger.months import AWAITING_APPROVAL, Decided, Freeze
+from rcbill_assets.lifecycle.looking import look
 from rcbill_assets.messages.compose import handoff_message, held_back_message
 from rcbill_assets.messages.message import Message
 from rcbill_assets.resources.clock import AsOf
@@ -36,7 +37,8 @@ from rcbill_assets.schemas.billing import HELD, LINE_ITEMS, OWED
 from rcbill_assets.schemas.handoff import FROZEN_TABLES, HANDOFFS, MONTH_LINES
 from rcbill_assets.schemas.intake import conform, empty, together
 from rcbill_assets.schemas.redcap import BILLED_PROJECTS
-from rcbill_assets.schemas.support import BILLED_RESPONSES
+from rcbill_assets.schemas.support import BILLED_RESPONSES, RESPONSE_KEY
+from rcbill_assets.services.account import ACCOUNT
 from rcbill_assets.services.base import PLAN, Service
 from rcbill_assets.services.registry import REGISTRY, billing_in
 from rcbill_assets.stopping import why_stopped
@@ -67,6 +69,8 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             "owners": AssetIn(key=["people", "owners"]),
             "support_requests": AssetIn(key=["support", "requests"]),
             "support_responses": AssetIn(key=["support", "responses"]),
+            "accounts": AssetIn(key=["accounts", "accounts"]),
+            "account_projects": AssetIn(key=["accounts", "projects"]),
         },
     )
     def billing_inputs(
@@ -105,6 +109,9 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             if not services:
                 return _before_the_first_month(context, site, month)
             _wait_for_earlier_months(context, site, month, services)
+            if ACCOUNT in services:
+                # What the month knows of renewals is what was seen by now.
+                look(site, at, context.run.run_id)
             given = {"config": redcap_config, "projects": conform(projects, BILLED_PROJECTS), **tables}
             frames = frames_of(site, services, given)
             freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
@@ -235,11 +242,12 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 frame = together([_plan(new), _month_lines(site, month, set())], MONTH_LINES)
         everything = pd.concat(list(decisions.values()), ignore_index=True)
         fresh = frame[frame["is_new"] == 1]
+        owed = int((everything["outcome"] == OWED).sum())
         facts = {
             "seen": len(everything),
-            "owed": int((everything["outcome"] == OWED).sum()),
+            "owed": owed,
             "billed": len(fresh),
-            "already_billed": int((everything["outcome"] == OWED).sum()) - len(fresh),
+            "already_billed": owed - _things_of(fresh, together(work, BILLED_RESPONSES)),
             "amount": str(sum(fresh["amount"], start=0)),
             "held_back": everything.loc[everything["outcome"] == HELD, "why"].value_counts().to_dict(),
             "lines_of_month": len(frame),
@@ -251,6 +259,12 @@ def line_items_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         )
 
     return billing_line_items
+
+
+def _things_of(lines: pd.DataFrame, work: pd.DataFrame) -> int:
+    """Return how many of the things that were decided on lines bill: a line may be for several responses."""
+    responses = work[work["billing_id"].isin(lines["billing_id"])].drop_duplicates(RESPONSE_KEY)
+    return len(responses) + int((~lines["billing_id"].isin(work["billing_id"])).sum())
 
 
 def _commit(

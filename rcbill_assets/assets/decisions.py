@@ -17,9 +17,11 @@ from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, month_of, readable
 from rcbill_assets.freezing import decisions_of_month
 from rcbill_assets.resources.site import Site
+from rcbill_assets.schemas.accounts import ACCOUNT_RENEWALS
 from rcbill_assets.schemas.billing import NOT_OWED, OUTCOMES, TARGETS
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.support import SUPPORT_DECISIONS
+from rcbill_assets.services.account import ACCOUNT
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.support import SUPPORT
@@ -76,5 +78,10 @@ def decisions_assets(months: PartitionsDefinition[str]) -> list[AssetsDefinition
         decisions_asset(
             SUPPORT, SUPPORT_DECISIONS, months,
             grain="One row per response to a support request, with its free and its rated hours", counted="responses",
+        ),
+        decisions_asset(
+            ACCOUNT, ACCOUNT_RENEWALS, months,
+            grain="One row per table-based account, with how far it is billed and what it was renewed to",
+            counted="accounts",
         ),
     ]  # fmt: skip

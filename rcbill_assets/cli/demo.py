@@ -5,24 +5,33 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import typer
 
-from rcbill_assets.assets.run import TELL_OVERDUE
-from rcbill_assets.calendar import BillingMonth, last_finished_month
+from rcbill_assets.assets.run import REPORT_ACCOUNTS, TELL_OVERDUE
+from rcbill_assets.calendar import BillingMonth, last_finished_month, months_before
 from rcbill_assets.cli.common import DEMO_CONFIG
 from rcbill_assets.cli.jobs import run_job
 from rcbill_assets.cli.payments import print_rows, run_file, run_report
 from rcbill_assets.cli.run import prepare_dagster_home, print_summary, run_month, shortened
+from rcbill_assets.demo.account_requests import account_requests_csv
+from rcbill_assets.demo.accounts import expiration_history
 from rcbill_assets.demo.fiscal_team import payment_file
 from rcbill_assets.demo.peer_ledger import make_peer_ledger, write_peer_ledger
 from rcbill_assets.demo.redcap_site import MIN_PROJECTS, make_site, write_site
 from rcbill_assets.demo.support_requests import make_service_requests, service_requests_csv
 from rcbill_assets.files import write_whole
+from rcbill_assets.ledger.account_tables import account_expirations
+from rcbill_assets.ledger.desk import Desk
+from rcbill_assets.ledger.frames import records
 from rcbill_assets.ledger.peer_import import adopt, read_peer, read_peer_registers
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.lifecycle.acting import RELEASE, SEQUESTER_ORPHANS
@@ -37,6 +46,7 @@ from rcbill_assets.resources.site import Site
 from rcbill_assets.settings import CONFIG_VARIABLE, load_settings
 
 SEED = 7
+PRICE_OF_AN_ACCOUNT = Decimal("60.00")
 ZONE = ZoneInfo("America/New_York")
 
 CONFIG = """\
@@ -61,6 +71,9 @@ eml_counts = true
 first_billing_month = "{month}"
 
 [services.2]
+first_billing_month = "{month}"
+
+[services.3]
 first_billing_month = "{month}"
 """
 
@@ -128,7 +141,7 @@ def _receive_a_file(site: Site, month: BillingMonth) -> None:
 # What a night does, and then a day on which people are told: what follows is committed with its mail.
 NIGHT_AND_DAY = (
     CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE, RELEASE, TELL_OVERDUE, SEQUESTER_ORPHANS,
-    WRITE_SUPPORT_RATES, WRITE_FREE_SUPPORT_TIME,
+    WRITE_SUPPORT_RATES, WRITE_FREE_SUPPORT_TIME, REPORT_ACCOUNTS,
 )  # fmt: skip
 
 
@@ -176,7 +189,19 @@ def _make(projects: int, home: Path, config: Path) -> None:
         registers=read_peer_registers(old_billing, ZONE),
     )
     write_whole(folder / "old-billing-import.txt", report.text().encode())
+    _with_accounts(ledger, site, folder, now)
     print(f"  what was imported: {home / 'old-billing-import.txt'}")
     a_year_ago = BillingMonth(month.year - 1, month.month)
     settings = CONFIG.format(zone=ZONE.key, month=month, first=a_year_ago) + (SMALL if projects < FEW else "")
     write_whole(config, settings.encode())
+
+
+def _with_accounts(ledger: Ledger, site: Mapping[str, pd.DataFrame], folder: Path, now: datetime) -> None:
+    """Put the account requests into place, and let the ledger know what it would have seen in a year of nights."""
+    today = now.astimezone(ZONE).date()
+    write_whole(folder / "account-requests.csv", account_requests_csv(site, today, SEED))
+    since = months_before(today, 24)
+    Desk(ledger).add_price("3", since, PRICE_OF_AN_ACCOUNT, who="demo", why="the demo's price", now=now)
+    history = expiration_history(site, today, ZONE.key, SEED)
+    rows = records(history.rename(columns={"account": "username"}), run_id="demo")
+    ledger.write(lambda connection: connection.execute(account_expirations.insert(), rows))

@@ -100,14 +100,14 @@ def _print_decided(site: Site, month: BillingMonth, facts: Mapping[str, Any]) ->
     word = "would be billed now" if facts["mode"] == "preview" else "billed by this run"
     held: dict[str, int] = facts["held_back"]
     rows = {
-        "projects seen": facts["seen"],
+        "looked at": facts["seen"],
         "owed this month": facts["owed"],
         "already billed before": facts["already_billed"],
         word: facts["billed"],
         "held back": sum(held.values()),
     }
     for name, count in rows.items():
-        amount = f"   total {Decimal(facts['amount']):,.2f}" if name == word else ""
+        amount = f" lines   total {Decimal(facts['amount']):,.2f}" if name == word else ""
         print(f"  {name:<24}{count:>8,}{amount}")
     for why_held, count in held.items():
         print(f"    {count} x {why_held}")

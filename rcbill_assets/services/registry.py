@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.policy import Policy
+from rcbill_assets.services.account import ACCOUNT
 from rcbill_assets.services.annual_project import ANNUAL_PROJECT
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.support import SUPPORT
 
-REGISTRY: tuple[Service, ...] = (ANNUAL_PROJECT, SUPPORT)
+REGISTRY: tuple[Service, ...] = (ANNUAL_PROJECT, SUPPORT, ACCOUNT)
 
 
 def billing_in(month: BillingMonth, policy: Policy) -> tuple[Service, ...]:
