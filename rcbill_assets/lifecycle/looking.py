@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -15,18 +15,23 @@ from rcbill_assets.schemas.accounts import ACCOUNT_PROJECTS
 from rcbill_assets.schemas.intake import empty
 from rcbill_assets.schemas.redcap import USER_RIGHTS
 
+# What REDCap says now was so when a run was asked for, if that is not long ago.
+FRESH = timedelta(hours=12)
+
 
 def look(site: Site, as_of: datetime, run_id: str) -> pd.DataFrame:
     """Look at how long each account holds, record in the ledger what is new of it, and return that (EXPIRATIONS).
 
     It does not matter how often, or by how many at once, the same is looked at; a look as of a time before the newest
-    one of an account records nothing of it. NotFinishedError when `as_of` has not come yet.
+    one of an account records nothing of it. What is seen now was not seen long ago: a run that is made up for looks as
+    of now, and not as of its time. NotFinishedError when `as_of` has not come yet.
     """
-    if as_of > site.clock.now():
+    now = site.clock.now()
+    if as_of > now:
         raise NotFinishedError(f"{as_of.isoformat()} has not come yet: nothing is seen ahead of its time.")
     found = site.redcap.accounts(site.policy.zone, needed=bills_accounts(site.policy))
     seen = accounts_seen(found.auth, found.user_accounts, found.rejects)
-    return Accounts(site.ledger).look(seen, as_of, run_id)
+    return Accounts(site.ledger).look(seen, as_of if now - as_of < FRESH else now, run_id)
 
 
 def projects_of(site: Site, accounts: pd.DataFrame, projects: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,8 @@ from dagster._utils.schedules import cron_string_iterator
 from rcbill_assets.assets.run import (
     ASK_FOR_OWNERS,
     JOB,
+    LOOK_AT_ACCOUNTS,
+    REPORT_ACCOUNTS,
     TELL_DELETIONS,
     TELL_IMPENDING_BILLS,
     TELL_OVERDUE,
@@ -63,7 +65,7 @@ ASKED = {JOB, SEQUESTER_UNPAID}
 # These change nothing that consequences for projects depend on.
 LEFT_OUT = {
     "report_receivables", "mirror_line_items", WRITE_SUPPORT_RATES, WRITE_FREE_SUPPORT_TIME, TELL_OVERDUE_ACCOUNTS,
-    *ACCOUNT_KINDS,
+    LOOK_AT_ACCOUNTS, REPORT_ACCOUNTS, *ACCOUNT_KINDS,
 }  # fmt: skip
 
 
