@@ -50,6 +50,11 @@ def reported_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
                 billed = Support(site.ledger).billed()
             changed = changed_since_billed(responses, billed)
             found = reported(conform(decided, SUPPORT_DECISIONS), kept["projects"], changed, month)
-        return Output(found, metadata=looked_at(found, **found["rule"].value_counts().to_dict()))
+        return Output(
+            found,
+            metadata=looked_at(
+                found, **{str(rule): int(count) for rule, count in found["rule"].value_counts().items()}
+            ),
+        )
 
     return support_reported

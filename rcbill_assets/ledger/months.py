@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +28,8 @@ from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.support import billed_since, record_billed
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
+from rcbill_assets.schemas.intake import empty
+from rcbill_assets.schemas.support import BILLED_RESPONSES
 
 FINISHED = "finished"
 # Before the first billing month, or not decided yet: such a run is not the month's finished run.
@@ -53,11 +55,11 @@ class Decided:
     is held back, and work that was billed before in a way that the ledger has not kept yet (imported lines).
     """
 
-    instances: pd.DataFrame
-    lines: pd.DataFrame
-    held: pd.DataFrame
-    work: pd.DataFrame
-    billed_before: pd.DataFrame
+    instances: pd.DataFrame = field(repr=False)
+    lines: pd.DataFrame = field(repr=False)
+    held: pd.DataFrame = field(repr=False, default_factory=pd.DataFrame)
+    work: pd.DataFrame = field(repr=False, default_factory=lambda: empty(BILLED_RESPONSES))
+    billed_before: pd.DataFrame = field(repr=False, default_factory=lambda: empty(BILLED_RESPONSES))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pandas as pd
 import sqlalchemy as sa
@@ -82,12 +83,10 @@ class StudyIds:
 
         def work(connection: Connection) -> Loaded:
             i = t.service_instances.c
-            have = {row[0]: row[1] for row in connection.execute(sa.select(i.service_instance_id, i.study_id))}
-            seeded = {(row[0], row[1]) for row in connection.execute(_provisional())}
+            have = _pairs(connection, sa.select(i.service_instance_id, i.study_id))
+            seeded = {(row[0], row[1]) for row in connection.execute(_provisional()).all()}
             b = brought_study_ids.c
-            newest = {row[0]: row[1] for row in connection.execute(
-                sa.select(b.service_instance_id, b.study_id).order_by(b.id)
-            )}  # fmt: skip
+            newest = _pairs(connection, sa.select(b.service_instance_id, b.study_id).order_by(b.id))
             assigned, provisional, known, refused = 0, 0, 0, []
             for instance, study_id in zip(ids["service_instance_id"], ids["study_id"], strict=True):
                 there, has = instance in have, have.get(instance)
@@ -139,7 +138,12 @@ class StudyIds:
         return self.ledger.write(work)
 
 
-def _provisional() -> sa.Select[tuple[str, str]]:
+def _pairs(connection: Connection, query: sa.Select[Any]) -> dict[str, str | None]:
+    """Return what the first column of a select has in the second; of several the last."""
+    return {row[0]: row[1] for row in connection.execute(query).all()}
+
+
+def _provisional() -> sa.Select[Any]:
     """Return the select of instance and study id of all that were brought as provisional."""
     b = brought_study_ids.c
     return sa.select(b.service_instance_id, b.study_id).where(b.kind == PROVISIONAL)

@@ -36,5 +36,5 @@ def reported(
     said = what + ": " + changed["billed"].fillna("none") + " then, " + changed["now"].fillna("none") + " now"
     gone = "It was billed in " + changed["billing_month"] + " (" + changed["billing_id"] + "), and is gone"
     why = said.mask(changed["what"].eq("gone"), gone) + ": a person decides on a reversal."
-    since = changed.assign(rule=CHANGED, why=why.astype("string"), project_id=pd.NA, service_month=pd.NA, text=pd.NA)
+    since = changed.assign(rule=CHANGED, why=why.astype("string"), project_id=None, service_month=None, text=None)
     return together([conform(part, SUPPORT_REPORTED) for part in (waits, nowhere, since)], SUPPORT_REPORTED)

@@ -35,7 +35,7 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.definitions import build_definitions
 from rcbill_assets.errors import RcbillError
 from rcbill_assets.ledger import tables as t
-from rcbill_assets.ledger.months import Freeze
+from rcbill_assets.ledger.months import Decided, Freeze
 from rcbill_assets.partitions import FISCAL_FILES
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.run_reasons import why_it_failed
@@ -420,7 +420,7 @@ class House:
             freeze = Freeze(month, 1, "0" * 64, datetime(2024, 1, 1, tzinfo=UTC), decided=False)
             site.months.record_freeze(freeze, "history", freeze.as_of)
             lines = past_lines(month, count, fee)
-            site.months.commit_decision(freeze, lines, lines, pd.DataFrame(), [], run_id="history", now=freeze.as_of)
+            site.months.commit_decision(freeze, Decided(lines, lines), [], run_id="history", now=freeze.as_of)
 
 
 def _tuples(frame: pd.DataFrame) -> list[tuple[Any, ...]]:

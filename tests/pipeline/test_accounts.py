@@ -60,11 +60,10 @@ def look(house: House, as_of: str) -> Run:
     return house.run_job(LOOK_AT_ACCOUNTS, as_of=as_of, site=Site(house.site.settings, clock=clock))
 
 
-def lines(house: House) -> list[tuple[str, str, str, str, str, str]]:
+def lines(house: House) -> list[tuple[str, ...]]:
     rows = house.rows(t.line_items).query("service_code == '3'").sort_values(["billing_month", "billing_id"])
-    names = ("billing_id", "billing_month", "period_start", "period_end", "quantity", "amount")
-    return [tuple(f"{getattr(row, name):f}" if name in names[4:] else str(getattr(row, name)) for name in names)
-            for row in rows.itertuples()]  # type: ignore[misc]  # fmt: skip
+    names = ["billing_id", "billing_month", "period_start", "period_end", "quantity", "amount"]
+    return [tuple(str(value) for value in row) for row in rows[names].to_numpy().tolist()]
 
 
 def priced(house: House) -> None:

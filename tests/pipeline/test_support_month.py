@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -41,18 +41,24 @@ def put(house: House, *rows: Row) -> None:
     (house.home / "service-requests.csv").write_bytes(export(*rows).drop(columns=EVENT).to_csv(index=False).encode())
 
 
+def _of_table(line: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in line.items() if str(name) in t.line_items.columns}
+
+
 def support_lines(house: House) -> list[tuple[str, str, str, str]]:
     lines = house.rows(t.line_items)
     lines = lines[lines["service_code"] == "2"].sort_values(["billing_month", "billing_id"])
+    names = ["billing_id", "billing_month", "quantity", "amount"]
     return [
-        (line.billing_id, line.billing_month, str(line.quantity.normalize()), str(line.amount))
-        for line in lines.itertuples()
+        (str(id_), str(month), f"{quantity.normalize():f}", str(amount))
+        for id_, month, quantity, amount in lines[names].to_numpy().tolist()
     ]
 
 
 def minutes(house: House) -> dict[tuple[str, int, str], Decimal]:
     rows = house.rows(st.billed_responses)
-    return {(row.record_id, row.instance, row.part): row.minutes for row in rows.itertuples()}
+    names = ["record_id", "instance", "part", "minutes"]
+    return {(record, instance, part): worked for record, instance, part, worked in rows[names].to_numpy().tolist()}
 
 
 @pytest.fixture
@@ -182,7 +188,7 @@ def test_a_line_with_work_that_was_billed_meanwhile_is_not_made_and_the_rest_of_
                 "active": True, "created_at": site.clock.now(), "source": "test",
             })  # fmt: skip
             line |= {"id": 1, "to_decide": False, "source": "test", "created_at": site.clock.now()}
-            connection.execute(t.line_items.insert(), {k: v for k, v in line.items() if k in t.line_items.columns})
+            connection.execute(t.line_items.insert(), _of_table(line))
             connection.execute(st.billed_responses.insert(), {
                 "record_id": "6", "event": "", "instance": 2, "part": "rated", "minutes": Decimal(60),
                 "recorded_rate": Decimal(130), "service_month": "2024-10", "line_item_id": 1,
@@ -221,7 +227,7 @@ def test_an_imported_line_stands_for_the_hours_there_were_and_not_for_those_logg
     with ledger.engine.begin() as connection:
         instance = {"service_instance_id": "2-6", "service_code": "2", "identifier": "6", "active": True}
         connection.execute(t.service_instances.insert(), {**instance, "created_at": at, "source": "test"})
-        connection.execute(t.line_items.insert(), {k: v for k, v in line.items() if k in t.line_items.columns})
+        connection.execute(t.line_items.insert(), _of_table(line))
         event = {"line_item_id": 1, "number": 1, "status": "sent", "kind": "imported", "at": at, "who": "x", "why": "x"}
         connection.execute(t.line_item_events.insert(), {**event, "source": "the old system"})
     there = worked(end_date="2024-09-03", always_bill="1"), worked("7", end_date="2024-09-04", always_bill="1")

@@ -13,7 +13,7 @@ from rcbill_assets.errors import LedgerError
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.actions import Action, Actions
 from rcbill_assets.ledger.events import append_events, states_of
-from rcbill_assets.ledger.months import Freeze, Months
+from rcbill_assets.ledger.months import Decided, Freeze, Months
 from rcbill_assets.ledger.peer_rows import peer_items
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.rules.month import new_service_instances
@@ -36,7 +36,7 @@ def ledger(ledger_url: str) -> Ledger:
     months = Months(made)
     months.record_freeze(freeze, "test", NOW)
     instances = new_service_instances(lines, made.service_instances())
-    months.commit_decision(freeze, instances, lines, pd.DataFrame(), [], run_id="test", now=NOW)
+    months.commit_decision(freeze, Decided(instances, lines), [], run_id="test", now=NOW)
     return made
 
 

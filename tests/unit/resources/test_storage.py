@@ -19,10 +19,10 @@ import pytest
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError
 from rcbill_assets.policy import Policy
-from rcbill_assets.resources.storage import PLAN, Storage, to_parquet
+from rcbill_assets.resources.storage import Storage, to_parquet
 from rcbill_assets.schemas.billing import EXEMPTIONS, LINE_ITEMS, OWNERS, PRICES, REJECTS, SERVICE_INSTANCES, TARGETS
 from rcbill_assets.schemas.intake import empty
-from rcbill_assets.services.base import FrozenInputs, as_line_items
+from rcbill_assets.services.base import PLAN, FrozenInputs, as_line_items
 from tests.unit.frames import AS_OF, MONTH, exemptions, inputs, owners, prices, projects, rejects
 
 

@@ -45,7 +45,7 @@ def test_what_waits_came_too_late_or_has_no_project_there_is() -> None:
 
 
 def test_what_was_changed_since_it_was_billed_is_told_with_both_values() -> None:
-    already = ({}, {"instance": 2, "minutes": Decimal(30)})
+    already: tuple[Row, ...] = ({}, {"instance": 2, "minutes": Decimal(30)})
     found, known = read(request(), response(time2="45"), response(instance=3)), billed(*already)
     decisions = decisions_of(parts_of(found, already=known))
     frame = reported(decisions, PROJECTS, changed_since_billed(found.responses, known), OCTOBER)
