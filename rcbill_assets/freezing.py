@@ -42,6 +42,29 @@ def unbilled_before(site: Site, month: BillingMonth, services: tuple[Service, ..
     return next((one for one in earlier if one not in decided), None)
 
 
+def billed_too_late(site: Site, month: BillingMonth, services: tuple[Service, ...]) -> str | None:
+    """Return why a service cannot be billed from its first month on: a month since was decided without it.
+
+    Of services that carry work over: what that month was to bill would be nobody's.
+    """
+    if not site.hands_off:
+        return None
+    decided = site.months.decided()
+    for service in services:
+        first = site.policy.service(service.code).first_billing_month
+        if not service.carries_over or first is None:
+            continue
+        for earlier in sorted(decided & set(months_between(first, month))):
+            policy = site.storage.policy_of(earlier, 1)
+            if policy is not None and service not in billing_in(earlier, policy):
+                return (
+                    f"{earlier} was billed before service {service.code} ({service.name}) was, and cannot be billed "
+                    f"for it any more: set [services.{service.code}] first_billing_month to a month after it that has "
+                    "not been run yet."
+                )
+    return None
+
+
 def choose_freeze(
     site: Site,
     month: BillingMonth,

@@ -23,7 +23,7 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError, NotFinishedError, SourceError
 from rcbill_assets.files import write_whole
 from rcbill_assets.freezable import frames_of
-from rcbill_assets.freezing import choose_freeze, unbilled_before
+from rcbill_assets.freezing import billed_too_late, choose_freeze, unbilled_before
 from rcbill_assets.invoicing.invoice import Invoice, Published
 from rcbill_assets.invoicing.publishers.fiscal_xlsx import FiscalXlsx
 from rcbill_assets.ledger.months import AWAITING_APPROVAL, Decided, Freeze
@@ -143,6 +143,9 @@ def _wait_for_earlier_months(
     context: AssetExecutionContext, site: Site, month: BillingMonth, services: tuple[Service, ...]
 ) -> None:
     """Go on only when what earlier months leave to this one is known; wait a while for one that is being billed."""
+    too_late = billed_too_late(site, month, services)
+    if too_late is not None:
+        raise LedgerError(too_late)
     earlier = unbilled_before(site, month, services)
     if earlier is None:
         return

@@ -174,6 +174,13 @@ class Storage:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def policy_of(self, month: BillingMonth, number: int) -> Policy | None:
+        """Return the policy under which a freeze was made; None when it is not there any more."""
+        folder = self.freeze_folder(month, number)
+        if not (folder / MANIFEST).is_file():
+            return None
+        return _policy(_manifest((folder / MANIFEST).read_bytes(), folder), folder)
+
     def read_freeze(self, month: BillingMonth, number: int, sha256: str | None = None) -> FrozenInputs:
         """Return a freeze as it was written; LedgerError when it is not there, was changed, or is not of that hash."""
         folder = self.freeze_folder(month, number)
@@ -196,13 +203,7 @@ class Storage:
         for name, content in contents.items():
             if hashlib.sha256(content).hexdigest() != manifest["frames"][name]:
                 raise LedgerError(f"{folder / name}.parquet is not what was frozen: bring it back from a backup.")
-        try:
-            policy = Policy.kept(manifest["policy"])
-        except ValueError:
-            raise LedgerError(
-                f"{folder / MANIFEST} was made under a policy that this program cannot follow: use the version of the "
-                "program that froze the month."
-            ) from None
+        policy = _policy(manifest, folder)
         only: Mapping[str, frozenset[str]] | None = None
         if manifest["only"] is not None:
             only = {code: frozenset(ids) for code, ids in manifest["only"].items()}
@@ -235,6 +236,16 @@ def _manifest(text: bytes, folder: Path) -> dict[str, Any]:
             f"{folder / MANIFEST} was made by a newer version of this program: use that one, or a newer one still."
         )
     return manifest
+
+
+def _policy(manifest: dict[str, Any], folder: Path) -> Policy:
+    try:
+        return Policy.kept(manifest["policy"])
+    except ValueError:
+        raise LedgerError(
+            f"{folder / MANIFEST} was made under a policy that this program cannot follow: use the version of the "
+            "program that froze the month."
+        ) from None
 
 
 def _untouched_since(path: Path, instant: datetime) -> bool:

@@ -265,3 +265,16 @@ def test_free_hours_are_paid_with_nothing_and_study_ids_come_back(make_supported
     assert balances(house)
     instances = house.rows(t.service_instances).set_index("service_instance_id")["study_id"]
     assert instances[["2-6", "2-6-PB"]].tolist() == ["0012", "0012"]
+
+
+def test_a_service_cannot_begin_with_a_month_that_was_billed_without_it(make_house: MakeHouse) -> None:
+    house = make_house(services={"1": {"first_billing_month": "2024-10"}}, improbable_month={"fewest_months": 60})
+    house.billed()
+    put(house, asked(), worked(always_bill="1"))
+    house.choose(services=BOTH)
+    for month, as_of in (("2024-10", "2024-11-05T13:05:00Z"), ("2024-11", NOVEMBER)):
+        run = house.bill(month, as_of)
+        assert "2024-10 was billed before service 2" in " ".join(run.reasons), month
+    house.choose(services={**BOTH, "2": {"first_billing_month": "2024-11"}})
+    house.billed("2024-11", NOVEMBER)
+    assert support_lines(house) == [], "October's hours are before us"
