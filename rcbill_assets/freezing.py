@@ -7,6 +7,7 @@ was held back and is mended, or, while the hand-off's door is closed, a plan tha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 
@@ -19,6 +20,8 @@ from rcbill_assets.resources.site import Site
 from rcbill_assets.schemas.billing import DECISION_COLUMNS, NOT_OWED, OWED
 from rcbill_assets.services.base import PLAN, FrozenInputs, Service
 from rcbill_assets.services.registry import billing_in
+
+LOCK = "freeze"
 
 
 def unbilled_before(site: Site, month: BillingMonth, services: tuple[Service, ...]) -> BillingMonth | None:
@@ -65,6 +68,25 @@ def billed_too_late(site: Site, month: BillingMonth, services: tuple[Service, ..
     return None
 
 
+def alone(site: Site, services: tuple[Service, ...]) -> AbstractContextManager[None]:
+    """Hold what one run at a time may hold while it freezes a month of services that carry work over."""
+    one_by_one = site.hands_off and any(service.carries_over for service in services)
+    return site.ledger.exclusive(LOCK) if one_by_one else nullcontext()
+
+
+def begun_elsewhere(site: Site, month: BillingMonth, services: tuple[Service, ...]) -> BillingMonth | None:
+    """Return a month that was begun and not decided, before which this one cannot be frozen; None when there is none.
+
+    Two freezes that do not know of each other would bill the same work, or give a free hour twice.
+    """
+    if not site.hands_off or not any(service.carries_over for service in services):
+        return None
+    latest = site.months.latest_freeze(month)
+    if latest is not None and not latest.decided:
+        return None
+    return min(site.months.undecided() - {month}, default=None)
+
+
 def choose_freeze(
     site: Site,
     month: BillingMonth,
@@ -94,6 +116,9 @@ def _freeze(site: Site, inputs: FrozenInputs, services: tuple[Service, ...], run
         service.line_items(decided, inputs)
         service.work_billed(decided, inputs)
     ledger_id = site.ledger.identity()
+    if any(service.carries_over for service in services):
+        # One that a killed run left on disk and nobody recorded: others have billed since, and it does not know.
+        site.storage.set_aside(inputs.month, inputs.number, ledger_id)
     digest = site.storage.freeze(inputs, ledger_id)
     if site.storage.freeze_owner(inputs.month, inputs.number) != ledger_id:
         raise LedgerError(

@@ -20,7 +20,7 @@ ALLOWED_MOVES: frozenset[tuple[str, str]] = frozenset(
     (before, after) for before, afters in MOVES.items() for after in afters
 )
 
-LINE_KINDS = ("regular", "adjustment", "reversal")
+REGULAR, ADJUSTMENT, REVERSAL = LINE_KINDS = ("regular", "adjustment", "reversal")
 OUTBOX_STATUSES = ("recorded", "sending", "accepted", "failed", "bounced", "unknown")
 
 # Change sets (DOMAIN.md section 9). `expect`: a value that must still stand, though it is not changed.

@@ -23,7 +23,7 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.errors import LedgerError, NotFinishedError, SourceError
 from rcbill_assets.files import write_whole
 from rcbill_assets.freezable import frames_of
-from rcbill_assets.freezing import billed_too_late, choose_freeze, unbilled_before
+from rcbill_assets.freezing import alone, begun_elsewhere, billed_too_late, choose_freeze, unbilled_before
 from rcbill_assets.invoicing.invoice import Invoice, Published
 from rcbill_assets.invoicing.publishers.fiscal_xlsx import FiscalXlsx
 from rcbill_assets.ledger.months import AWAITING_APPROVAL, Decided, Freeze
@@ -108,13 +108,14 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             services = billing_in(month, site.policy)
             if not services:
                 return _before_the_first_month(context, site, month)
-            _wait_for_earlier_months(context, site, month, services)
             if ACCOUNT in services:
                 # What the month knows of renewals is what was seen by now.
                 look(site, at, context.run.run_id)
             given = {"config": redcap_config, "projects": conform(projects, BILLED_PROJECTS), **tables}
-            frames = frames_of(site, services, given)
-            freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
+            with alone(site, services):
+                _wait_for_other_months(context, site, month, services)
+                frames = frames_of(site, services, given)
+                freeze = choose_freeze(site, month, frames, services, at, context.run.run_id)
             frozen = site.storage.read_freeze(month, freeze.number, freeze.sha256)
         frame = pd.DataFrame(
             {
@@ -139,25 +140,27 @@ def inputs_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
     return billing_inputs
 
 
-def _wait_for_earlier_months(
+def _wait_for_other_months(
     context: AssetExecutionContext, site: Site, month: BillingMonth, services: tuple[Service, ...]
 ) -> None:
-    """Go on only when what earlier months leave to this one is known; wait a while for one that is being billed."""
+    """Go on only when what other months bill is known; wait a while for one that is being billed."""
     too_late = billed_too_late(site, month, services)
     if too_late is not None:
         raise LedgerError(too_late)
-    earlier = unbilled_before(site, month, services)
-    if earlier is None:
+    other = unbilled_before(site, month, services) or begun_elsewhere(site, month, services)
+    if other is None:
         return
-    says = (
-        f"{earlier} is not billed yet, and what it leaves undone {month} bills: bill {earlier} first "
-        f"(`rcbill bill {earlier}`), then {month} again."
+    why = (
+        f"is not billed yet, and what it leaves undone {month} bills: bill"
+        if other < month
+        else "was begun and is not finished, and what it bills is not known: bill"
     )
+    says = f"{other} {why} {other} first (`rcbill bill {other}`), then {month} again."
     under_way = context.instance.get_runs(
-        RunsFilter(job_name=JOB, statuses=IN_PROGRESS_RUN_STATUSES, tags={"dagster/partition": str(earlier)})
+        RunsFilter(job_name=JOB, statuses=IN_PROGRESS_RUN_STATUSES, tags={"dagster/partition": str(other)})
     )
     if under_way and context.retry_number < WAITS:
-        context.log.info("%s is being billed: %s waits for it.", earlier, month)
+        context.log.info("%s is being billed: %s waits for it.", other, month)
         raise RetryRequested(max_retries=WAITS, seconds_to_wait=WAIT_SECONDS)
     raise NotFinishedError(says)
 
@@ -292,6 +295,11 @@ def _commit(
         now=site.clock.now(),
     )
     site.months.note(context.run.run_id, {"service_instances_made": written.service_instances})
+    if written.left_out:
+        context.log.warning(
+            "%s lines are not made, since some of their work was billed while this month was decided: the next month "
+            "bills what is left of it, late.", written.left_out
+        )  # fmt: skip
     return set(decided.lines["billing_id"]) - before if written.lines else set()
 
 

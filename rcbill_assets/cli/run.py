@@ -168,4 +168,5 @@ def why(
     if mine.empty:
         thing = {"1": "Project", "2": "Request", "3": "Account"}.get(service, "Thing")
         raise RcbillError(f"{thing} {what} was not there, or service {service} not billed, when {chosen} was frozen.")
-    show(mine.T.reset_index().set_axis(["what", "value"], axis=1))
+    for _, one in mine.iterrows():
+        show(one.rename("value").rename_axis("what").reset_index())

@@ -28,8 +28,11 @@ from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.support import billed_since, record_billed
 from rcbill_assets.messages.message import Message
 from rcbill_assets.money import ZERO, total
+from rcbill_assets.rules.billing_ids import next_free
+from rcbill_assets.rules.month import NATURAL_KEY
 from rcbill_assets.schemas.intake import empty
-from rcbill_assets.schemas.support import BILLED_RESPONSES
+from rcbill_assets.schemas.support import BILLED_RESPONSES, RESPONSE_KEY
+from rcbill_assets.statuses import ADJUSTMENT
 
 FINISHED = "finished"
 # Before the first billing month, or not decided yet: such a run is not the month's finished run.
@@ -69,6 +72,8 @@ class Written:
     lines: int
     service_instances: int
     amount: Decimal
+    # Lines with work that was billed since the freeze: what is left of it comes late.
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,8 +158,9 @@ class Months:
         what is held back, messages.
 
         One transaction, by whichever run comes first; the others write nothing. A line whose billing id and month the
-        ledger has already, from whatever source, is left as it is. So is one with work in it that was billed since the
-        freeze: what else is in it is billed late, by the next month.
+        ledger has already, from whatever source, is left as it is; an adjustment whose number was taken since gets the
+        next free one. A line with work in it that was billed since is left out, and with it whatever lines
+        bill another part of the same responses: the next month bills late what is left.
         """
         held = decided.held
 
@@ -168,12 +174,13 @@ class Months:
             if mine == 0:
                 return Written(0, 0, ZERO)
             record_billed(connection, decided.billed_before)
-            lines = _without(decided.lines, billed_since(connection, decided.work))
+            wanted, work = _renumbered(connection, decided.lines, decided.work)
+            lines = _without(wanted, _cannot_be(connection, wanted, work), work)
             made = _insert_instances(
                 connection, decided.instances, freeze.as_of, source=f"freeze {freeze.number} of {freeze.month}"
             )
             new = _insert_lines(connection, lines, freeze, run_id, now)
-            record_billed(connection, decided.work[of_lines(decided.work, new)])
+            record_billed(connection, work[of_lines(work, new)])
             if not held.empty:
                 connection.execute(
                     t.held_back.insert(),
@@ -185,9 +192,15 @@ class Months:
                 )
             for message in messages:
                 record_message(connection, message, run_id=run_id, now=now)
-            return Written(len(new), made, total(new["amount"]))
+            return Written(len(new), made, total(new["amount"]), len(wanted) - len(lines))
 
         return self.ledger.write(commit)
+
+    def undecided(self) -> set[BillingMonth]:
+        """Return the months that were begun and not decided: runs that are under way, or were killed."""
+        f = t.freezes.c
+        query = sa.select(f.billing_month).where(f.decided_by_run.is_(None)).distinct()
+        return {BillingMonth.parse(row) for row in self.ledger.read(lambda c: c.scalars(query).all())}
 
     def decided(self) -> set[BillingMonth]:
         """Return the months all of whose freezes are decided."""
@@ -434,8 +447,51 @@ def of_lines(rows: pd.DataFrame, lines: pd.DataFrame) -> pd.Series:
     return pd.Series(pd.MultiIndex.from_frame(rows[keys].astype("string")).isin(wanted), index=rows.index, dtype=bool)
 
 
-def _without(lines: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
-    return lines if others.empty else lines[~of_lines(lines, others)]
+def _without(lines: pd.DataFrame, others: pd.DataFrame, work: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines without those named, and without those that bill another part of the same responses."""
+    while len(others):
+        mine = work[of_lines(work, others)]
+        touched = pd.MultiIndex.from_frame(work[RESPONSE_KEY].astype(object)).isin(
+            pd.MultiIndex.from_frame(mine[RESPONSE_KEY].astype(object))
+        )
+        wider = work.loc[touched, NATURAL_KEY].drop_duplicates()
+        if len(wider) <= len(others):
+            return lines[~of_lines(lines, others)]
+        others = wider
+    return lines
+
+
+def _cannot_be(connection: Connection, lines: pd.DataFrame, work: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines, by billing id and month, with work that is billed by now, or with an id that is taken."""
+    with_work = lines.loc[of_lines(lines, work), NATURAL_KEY]
+    taken = with_work[of_lines(with_work, _known_lines(connection, with_work))]
+    return pd.concat([billed_since(connection, work), taken]).drop_duplicates()
+
+
+def _renumbered(connection: Connection, lines: pd.DataFrame, work: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the lines and their work, with another number for each adjustment whose own was taken since the freeze."""
+    adjustments = lines[lines["kind"] == ADJUSTMENT]
+    taken = adjustments[of_lines(adjustments, _known_lines(connection, adjustments))]
+    if taken.empty:
+        return lines, work
+    ids = {one.lower() for one in (*connection.scalars(sa.select(t.line_items.c.billing_id)), *lines["billing_id"])}
+    names: dict[str, str] = {}
+    for billing_id, instance in zip(taken["billing_id"], taken["service_instance_id"], strict=True):
+        names[billing_id] = next_free(f"{instance}-A", 1, ids, str.lower)
+        ids.add(names[billing_id].lower())
+    mine = of_lines(lines, taken)
+    renamed = lines.assign(billing_id=lines["billing_id"].mask(mine, lines["billing_id"].replace(names)))
+    of_mine = of_lines(work, taken)
+    return renamed, work.assign(billing_id=work["billing_id"].mask(of_mine, work["billing_id"].replace(names)))
+
+
+def _known_lines(connection: Connection, lines: pd.DataFrame) -> pd.DataFrame:
+    """Return those keys (`billing_id`, `billing_month`) of the lines' months that the ledger has."""
+    months = sorted(set(lines["billing_month"]))
+    query = sa.select(t.line_items.c.billing_id, t.line_items.c.billing_month).where(
+        t.line_items.c.billing_month.in_(months)
+    )
+    return pd.DataFrame(connection.execute(query).all(), columns=NATURAL_KEY, dtype="string")
 
 
 def _insert_instances(connection: Connection, instances: pd.DataFrame, at: datetime, source: str) -> int:

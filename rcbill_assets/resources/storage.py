@@ -144,6 +144,12 @@ class Storage:
                 self._write(inputs, target, ledger_id)
             return _hash_of(target / MANIFEST)
 
+    def set_aside(self, month: BillingMonth, number: int, ledger_id: str) -> None:
+        """Take a freeze of this ledger's away that no ledger has recorded; it is swept later."""
+        folder = self.freeze_folder(month, number)
+        if (folder / MANIFEST).is_file() and self.freeze_owner(month, number) == ledger_id:
+            folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex}"))
+
     def _write(self, inputs: FrozenInputs, target: Path, ledger_id: str) -> None:
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:

@@ -57,7 +57,8 @@ def billed_by_lines(responses: pd.DataFrame, lines: pd.DataFrame) -> pd.DataFram
 def changed_since_billed(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.DataFrame:
     """Return what of billed responses is another now (schema CHANGED_SINCE_BILLED): a person decides on a reversal.
 
-    Looked at are their hours, their rate, their month, and whether they are still there. That a response made free has
+    Looked at are their hours, their rate, their month, their project, whether they are complete, and whether they are
+    still there. That a response made free has
     the rate 0 now is no change: that is how the request system is told.
     """
     if billed.empty:
@@ -71,9 +72,13 @@ def changed_since_billed(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Da
         billed_month=("service_month", "first"),
         billing_id=("billing_id", "first"),
         billing_month=("billing_month", "first"),
+        billed_project=("project_id", "first"),
     ).reset_index()
+    looked_at = [*RESPONSE_KEY, "hours", "rate", "service_month", "project_id", "complete"]
     both = once.merge(
-        responses[[*RESPONSE_KEY, "hours", "rate", "service_month"]].assign(there=True), on=RESPONSE_KEY, how="left"
+        responses[looked_at].assign(there=True),
+        on=RESPONSE_KEY,
+        how="left",
     )
     there = both["there"].notna()
     now = millionths(both["hours"])
@@ -89,12 +94,22 @@ def changed_since_billed(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Da
             both["billed_month"],
             both["service_month"],
         ),
+        "project": (
+            there & ~_same(both["project_id"], both["billed_project"]),
+            both["billed_project"].astype("string"),
+            both["project_id"].astype("string"),
+        ),
+        "completeness": (there & both["complete"].ne(1).fillna(value=True), "complete", "not complete"),
     }
     found = [
         conform(both.assign(what=what, billed=was, now=is_)[applies.astype(bool)], CHANGED_SINCE_BILLED)
         for what, (applies, was, is_) in changes.items()
     ]
     return together(found, CHANGED_SINCE_BILLED)
+
+
+def _same(one: pd.Series, other: pd.Series) -> pd.Series:
+    return (one == other).fillna(value=False).astype(bool) | (one.isna() & other.isna())
 
 
 def _hours(value: int) -> str:

@@ -14,7 +14,7 @@ MINUTES_OF_AN_HOUR = Decimal(60)
 MINUTES = {Decimal(minutes): Decimal(minutes) / MINUTES_OF_AN_HOUR for minutes in (15, 30, 45, 60)}
 HOUR = 1_000_000
 
-_NUMBER = re.compile(r"\d{1,5}(\.\d+)?")
+_NUMBER = re.compile(r"(?:\d{1,5}(?:\.\d*)?|\.\d+)")
 
 
 def hours_of(time2: str | None, time_more: str | None) -> Decimal | None:

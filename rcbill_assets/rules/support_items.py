@@ -12,8 +12,7 @@ from rcbill_assets.rules.billing_ids import next_free
 from rcbill_assets.rules.support_lines import CODE, rates_first
 from rcbill_assets.schemas.billing import LINE_ITEMS
 from rcbill_assets.schemas.intake import conform, empty
-
-REGULAR, ADJUSTMENT = "regular", "adjustment"
+from rcbill_assets.statuses import ADJUSTMENT, REGULAR
 
 
 def support_line_items(
@@ -75,7 +74,9 @@ def with_billing_ids(lines: pd.DataFrame, ledger_keys: pd.DataFrame, month: Bill
     `-A1`, or with the next number that no line of any month has.
     """
     lines = rates_first(lines)
-    taken = set(ledger_keys["billing_id"])
+    # An id that another instance of this run is called by is taken as well.
+    instances = set(lines["service_instance_id"])
+    taken = set(ledger_keys["billing_id"]) | instances
     billed = set(ledger_keys.loc[ledger_keys["billing_month"] == str(month), "billing_id"])
     ids, kinds = [], []
     given: set[str] = set()
@@ -84,7 +85,7 @@ def with_billing_ids(lines: pd.DataFrame, ledger_keys: pd.DataFrame, month: Bill
             ids.append(next_free(f"{instance}-A", 1, taken))
             kinds.append(ADJUSTMENT)
         else:
-            ids.append(next_free(f"{instance}-R", 2, given) if instance in given else instance)
+            ids.append(next_free(f"{instance}-R", 2, given | billed | instances) if instance in given else instance)
             kinds.append(REGULAR)
             given.add(ids[-1])
         taken.add(ids[-1])

@@ -102,7 +102,7 @@ def _rules(
     none = pd.Series(False, index=rows.index)
     without = rows["project_id"].isna()
     if bill_without_project:
-        without &= rows["always_bill"].ne(1)
+        without &= rows["request_always_bill"].ne(1)
     rules: dict[str, tuple[pd.Series, str, pd.Series | str]] = {
         "billed": (rows["billed"], NOT_OWED, "It is billed already."),
         "unreadable": (rows["problem"].notna(), HELD, "It cannot be read: " + rows["problem"] + "."),

@@ -41,6 +41,8 @@ _OF_A_RESPONSE = [
     "response", "comments", "help_desk_response_complete", "always_bill",
 ]  # fmt: skip
 
+# What stands after a request in the ids of its lines would name another request's.
+_LIKE_OURS = re.compile(r"-(?:PB|[ARX]\d+)$", re.IGNORECASE)
 _WHOLE = re.compile(r"\d{1,15}(\.0+)?")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 
@@ -136,6 +138,9 @@ def _requests(rows: pd.DataFrame, rejects: list[pd.DataFrame]) -> pd.DataFrame:
     problem = problem.mask(no_mark, "its request's always_bill is neither 0 nor 1")
     problem = problem.mask(no_project, "its request's project_id is no project's id")
     problem = problem.mask(rows["record_id"].isin(contradicted), "its request has two rows that differ")
+    ours = rows["record_id"].str.contains(_LIKE_OURS).fillna(False).astype(bool)
+    rejects.append(_rejects(rows[ours], "record_id", "ends as the ids of lines do; nothing of it is billed"))
+    problem = problem.mask(ours, "its request's record id ends as the ids of lines do (-PB, -R2, -A1, -X1)")
     frame = pd.DataFrame(
         {
             "record_id": rows["record_id"],
@@ -196,6 +201,7 @@ def _responses(rows: pd.DataFrame, requests: pd.DataFrame, rejects: list[pd.Data
             "rate": read["billable_rate"],
             "hours": hours(rows["time2"], rows["time_more"]),
             "complete": read[complete].eq(COMPLETE).fillna(False).astype("Int64"),
+            "request_always_bill": of_request["always_bill"].fillna(0),
             "always_bill": read["always_bill"].astype("Int64").fillna(0) | of_request["always_bill"].fillna(0),
             "service_month": read["end_date"].astype("string"),
             "text": first_present(rows["response"], rows["comments"], met),

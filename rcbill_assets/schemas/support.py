@@ -88,6 +88,7 @@ RESPONSES = pa.DataFrameSchema(
         "rate": decimal("Rate of an hour as recorded; 0 is free", unit="currency per hour", nullable=True),
         "hours": decimal("Hours worked; missing while unknown", unit="hours", nullable=True),
         "complete": flag("1 when the response is complete", nullable=False),
+        "request_always_bill": flag("1 when its request is marked so", nullable=False),
         "always_bill": flag("1: never made free", nullable=False),
         "service_month": text("Month in which it was worked on, 2026-10; missing without a date"),
         "text": text("What was answered, else noted, else that it was a meeting"),
@@ -198,6 +199,18 @@ RATES_WRITTEN = pa.DataFrameSchema(
         "detail": text("What stands, or what was said, where it is not as decided"),
     },
     name="rates_written",
+)
+
+# What we have written into the request system, or were about to: of each response the newest.
+WRITTEN_RATES = pa.DataFrameSchema(
+    {
+        **_RESPONSE,
+        "old_rate": decimal("Rate on the response before", unit="currency per hour"),
+        "new_rate": decimal("The rate written", unit="currency per hour"),
+        "hours": decimal("Hours that it was decided for", unit="hours"),
+    },
+    name="written_rates",
+    unique=RESPONSE_KEY,
 )
 
 FREE_TIME = pa.DataFrameSchema(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.ledger import support_tables as st
@@ -278,3 +279,61 @@ def test_a_service_cannot_begin_with_a_month_that_was_billed_without_it(make_hou
     house.choose(services={**BOTH, "2": {"first_billing_month": "2024-11"}})
     house.billed("2024-11", NOVEMBER)
     assert support_lines(house) == [], "October's hours are before us"
+
+
+class TestAMonthThatWasKilledBeforeItWasDecided:
+    """What it had frozen does not know what others billed since."""
+
+    def killed(self, house: House, month: str, as_of: str) -> None:
+        site = house.site
+
+        def killed(*_: Any, **__: Any) -> Any:
+            raise RuntimeError("killed")
+
+        site.months.commit_decision = killed  # type: ignore[method-assign]
+        assert not house.bill(month, as_of, site=site).success
+
+    def test_no_other_month_goes_on_before_it_so_that_no_hour_is_free_twice(
+        self, make_supported: MakeSupported
+    ) -> None:
+        house = make_supported(support={"free_hour": "exact"})
+        put(house, asked(), worked(time2="75"))
+        house.billed()
+        rows = [asked(), worked(time2="60"), worked(instance=2, end_date="2024-11-10")]
+        put(house, rows[0], worked(time2="75"), rows[2])
+        self.killed(house, "2024-11", NOVEMBER)
+        put(house, *rows)
+        refused = house.bill("2024-10", NOVEMBER)
+        assert "2024-11 was begun and is not finished" in " ".join(refused.reasons)
+        for month in ("2024-11", "2024-10"):
+            house.billed(month, NOVEMBER)
+        assert minutes(house) == {("6", 2, "free"): 60, ("6", 1, "rated"): 60}
+
+    def test_an_adjustment_whose_number_was_taken_meanwhile_gets_another(self, make_supported: MakeSupported) -> None:
+        house = make_supported(support={"free_hour": "exact"})
+        first = [asked(), worked(instance=3, always_bill="1")]
+        put(house, *first)
+        house.billed()
+        put(house, *first, worked(instance=2, time2="75", time_more="1.5"))
+        self.killed(house, "2024-11", NOVEMBER)
+        item = house.eye.ledger.line_item_states().query("billing_id == '2-6'").iloc[0]
+        with house.eye.ledger.engine.begin() as connection:
+            found = sa.select(t.line_items).where(t.line_items.c.id == int(item["id"]))
+            row = connection.execute(found).mappings().one()
+            again = {**row, "billing_id": "2-6-A1", "billing_month": "2024-11", "kind": "adjustment"}
+            connection.execute(t.line_items.insert(), {k: v for k, v in again.items() if k != "id"})
+        house.billed("2024-11", NOVEMBER)
+        made = [line for line in support_lines(house) if line[1] == "2024-11"]
+        assert made == [
+            ("2-6-A1", "2024-11", "1", "130.00"), ("2-6-A2", "2024-11", "0.5", "65.00"),
+            ("2-6-PB-A1", "2024-11", "1", "0.00"),
+        ]  # fmt: skip
+        assert minutes(house) == {("6", 3, "rated"): 60, ("6", 2, "free"): 60, ("6", 2, "rated"): 30}
+
+
+def test_requests_that_are_called_like_our_lines_are_held_back_and_stop_nobody(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    put(house, asked("12"), worked("12", always_bill="1"), asked("12-A1"), worked("12-A1", always_bill="1"))
+    house.billed()
+    assert support_lines(house) == [("2-12", "2024-10", "1", "130.00")]
+    assert "12-A1 #1" in house.held_back()
