@@ -23,7 +23,6 @@ A_DAY = pd.Timedelta(days=1)
 # Beyond so many years an expiration means `never`, or is a slip of the hand; neither is a renewal to be charged.
 FARTHEST_YEARS = 5
 _MONTHS = 12
-_REGULAR = "regular"
 
 # From `account` and `seen_at` of renewals to which of them are free.
 IsFree = Callable[[pd.DataFrame], pd.Series]
@@ -88,56 +87,72 @@ def sponsors_own(history: pd.DataFrame, done: pd.DataFrame) -> pd.DataFrame:
 def renewals(history: pd.DataFrame, lines: pd.DataFrame, is_free: IsFree, billing: Billing) -> pd.DataFrame:
     """Return one row per account that was seen, with what the month has to bill of it.
 
-    `history`: schema EXPIRATIONS, sponsors' own; `lines`: schema ACCOUNT_LINES. The result: `account`, `first_seen`,
-    `expiration` (by the end of what the month looks at), `improbable` (that is too far away to be meant), `before` (its
-    day a month earlier), `dated_before` (whether it had one in any earlier month), `billed_through`, and, where it was
-    renewed beyond that, `seen_at` (first), `late` (it had lapsed by then), `free`, `periods`, `period_start`,
-    `period_end`.
+    `history`: schema EXPIRATIONS, sponsors' own; `lines`: schema ACCOUNT_LINES, of whatever month. The result:
+    `account`, `first_seen`, `expiration` (by the end of what the month looks at), `improbable` (that is too far away to
+    be meant), `before` (its day a month earlier), `dated_before` (whether it had one in any earlier month),
+    `billed_through`, and, where it was renewed beyond that, `seen_at` (first), `late` (it had lapsed by then), `free`,
+    `periods`, `period_start`, `period_end`.
 
-    A month bills the renewals that were first seen in it. The last finished month also has those seen since, so that
-    they need not wait for the next run. Each earlier month is gone through in the same way, so that no run has to know
-    what another one is doing: where the ledger has a line of it that one counts, else what it is to bill. What was
-    taken back before it was billed is no renewal.
+    A month bills the renewals that were first seen in it, and those that earlier months, since the service's first, were
+    to bill and the ledger has no line for. The last finished month also has those seen since, so that they need not
+    wait for the next run. What was taken back or shortened before it was billed is no renewal, or a shorter one.
 
-    What is billed through is the expiration first seen, or the latest seen before the service's first month. A renewal
-    beyond it asks for the started periods between, and whole periods that are charged are paid for: the end of the last
-    one is the new billed-through, and no day is charged twice. Where an account had lapsed before its renewal was seen,
-    the time between is not charged: periods begin on the day it was seen. A free renewal moves what is billed through
-    to its day. A line that was reversed or canceled counts as well: its time is written off, and not billed anew.
+    What is billed through is the expiration first seen, or the latest seen before the service's first month, or the end
+    of any line: months are billed in their order, and one that is decided again counts what later ones have billed. A
+    renewal beyond it asks for the started periods between, and whole periods that are charged are paid for: the end of
+    the last one is the new billed-through, and no day is charged twice. Where an account had lapsed before its renewal
+    was seen, the time between is not charged: periods begin on the day it was seen. A free renewal moves what is billed
+    through to its day. A line that was reversed or canceled counts as well: its time is written off, and not billed
+    anew. A line has one span: what comes after a lapse, or is free, waits until what was before it has its line.
     """
     this = _number(billing.month)
     rows = _dated(history, billing)
     rows = rows[rows["month"] <= this]
     events = rows if billing.first is None else rows[rows["month"] >= _number(billing.first)]
-    through = _at_first(rows, events, lines)
-    ended = lines.assign(
-        month=lines["billing_month"].map(lambda text: _number(BillingMonth.parse(text))).astype("int64")
-    )
-    ended = ended.assign(end=pd.to_datetime(ended["period_end"]).astype(DAY))
-    ended = ended[(ended["month"] <= this) & (ended["kind"] != "reversal") & ended["end"].notna()]
-    for month in sorted((set(events["month"]) | set(ended["month"])) - {this}):
-        of_month = ended[ended["month"] == month]
-        billed = set(of_month.loc[of_month["kind"] == _REGULAR, "account"])
-        of_events = events[(events["month"] == month) & ~events["account"].isin(billed)]
-        found = _renewed(of_events, through, is_free, billing.period_months)
-        through = _moved(_moved(through, found.set_index("account")["moves_to"]), _ends(of_month))
-    through = _moved(through, _ends(ended[ended["month"] == this]))
-    found = _renewed(events[events["month"] == this], through, is_free, billing.period_months)
+    through = _moved(_at_first(rows, events, lines), _ends(lines))
+    found, through = _not_billed(events, through, is_free, billing)
     last = rows.drop_duplicates("account", keep="last")
     before = rows[rows["month"] < this].drop_duplicates("account", keep="last").set_index("account")["day"]
     dated = rows.loc[(rows["month"] < this) & rows["day"].notna(), "account"]
     first = rows.drop_duplicates("account").set_index("account")["seen_at"]
+    billed = looked_up(last["account"], found["billed"]).astype(DAY)
     return (
         last[["account", "expiration", "improbable"]]
         .assign(
             first_seen=looked_up(last["account"], first),
             before=looked_up(last["account"], before),
             dated_before=last["account"].isin(dated),
-            billed_through=looked_up(last["account"], through),
+            billed_through=billed.where(billed.notna(), looked_up(last["account"], through)),
         )
-        .merge(found.drop(columns="moves_to"), on="account", how="left")
+        .merge(found.drop(columns=["moves_to", "billed"]).reset_index(), on="account", how="left")
         .sort_values("account", ignore_index=True)
     )
+
+
+def _not_billed(
+    events: pd.DataFrame, through: pd.Series, is_free: IsFree, billing: Billing
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return, by account, what looks ask for beyond what is billed through, and what is billed through without it.
+
+    Months are gone through in their order. Renewals that follow each other are one, as they would have been billed;
+    what does not follow, since the account had lapsed or it is free, waits. Of what is free only this month's is told.
+    """
+    this, waiting = _number(billing.month), pd.Index([], dtype="string")
+    owed = _renewed(events.iloc[:0], through, is_free, billing.period_months)
+    for month in sorted({*events["month"], this}):
+        of_month = events[(events["month"] == month) & ~events["account"].isin(waiting)]
+        found = _renewed(of_month, through, is_free, billing.period_months)
+        more = found.index.isin(owed.index)
+        apart = more & (found["late"] | found["free"]).to_numpy(bool)
+        waiting = waiting.union(found.index[apart])
+        found, more = found[~apart], more[~apart]
+        through = _moved(through, found["moves_to"])
+        on = found[more]
+        owed.loc[on.index, "periods"] += on["periods"]
+        owed.loc[on.index, "period_end"] = on["period_end"]
+        new = found[~more & (~found["free"] | (month == this)).to_numpy(bool)]
+        owed = pd.concat([part for part in (owed, new) if not part.empty] or [owed])
+    return owed, through
 
 
 def _number(month: BillingMonth) -> int:
@@ -145,8 +160,8 @@ def _number(month: BillingMonth) -> int:
 
 
 def _dated(history: pd.DataFrame, billing: Billing) -> pd.DataFrame:
-    """Return the looks that the month knows, oldest first, with the `month` that bills them, `seen_day` and `day`: the
-    local day of an expiration that is meant.
+    """Return the looks that the month knows, oldest first, with the `month` that bills them, `seen_day`, `day`, the
+    local day of an expiration that is meant, and `stands`, the earliest to which later months have moved it since.
     """
     rows = history[history["seen_at"] <= billing.as_of].sort_values(["account", "seen_at"], kind="stable")
     seen = rows["seen_at"].dt.tz_convert(billing.zone).dt.tz_localize(None)
@@ -158,7 +173,8 @@ def _dated(history: pd.DataFrame, billing: Billing) -> pd.DataFrame:
     if last_finished_month(billing.as_of, billing.zone) == billing.month:
         month = month.clip(upper=this)
     rows = rows.assign(month=month, seen_day=seen_day, day=day.mask(improbable), improbable=improbable)
-    return rows.assign(later=_earliest_later(rows))
+    later = _earliest_later(rows)
+    return rows.assign(stands=rows["day"].mask((later < rows["day"]).fillna(False).astype(bool), later))
 
 
 def _earliest_later(rows: pd.DataFrame) -> pd.Series:
@@ -188,37 +204,41 @@ def _moved(through: pd.Series, further: pd.Series) -> pd.Series:
 
 
 def _ends(lines: pd.DataFrame) -> pd.Series:
-    return lines.groupby("account")["end"].max()
+    """Return by account the last day that a line bills, whichever month has it and whatever became of it."""
+    ended = lines.assign(end=pd.to_datetime(lines["period_end"]).astype(DAY))
+    ended = ended[(ended["kind"] != "reversal") & ended["end"].notna()]
+    return ended.groupby("account")["end"].max()
 
 
 def _renewed(rows: pd.DataFrame, through: pd.Series, is_free: IsFree, period_months: int) -> pd.DataFrame:
-    """Return the renewals of one month's looks, one row per account that ends it beyond what is billed through.
+    """Return the renewals of one month's looks, by account, of those that end it beyond what is billed through.
 
     What was taken back is none, and several are one: it was seen when the expiration first went beyond, to stay there.
     """
     rows = rows.assign(billed=looked_up(rows["account"], through))
-    beyond = (rows["day"] > rows["billed"]).fillna(False).astype(bool)
+    beyond = (rows["stands"] > rows["billed"]).fillna(False).astype(bool)
     # Only looks that no later one takes back.
     taken_back = (~beyond)[::-1].groupby(rows["account"][::-1]).cummax()[::-1].astype(bool)
-    rows = rows[~taken_back & ~(rows["later"] <= rows["billed"])]
-    first = rows.drop_duplicates("account").set_index("account", drop=False)
-    day = rows.drop_duplicates("account", keep="last").set_index("account")["day"].astype(DAY)
+    rows = rows[~taken_back]
+    first = rows.drop_duplicates("account").set_index("account")
+    last = rows.drop_duplicates("account", keep="last").set_index("account")
     late = (first["seen_day"] > first["billed"]).astype(bool)
     anchor = first["billed"].where(~late, first["seen_day"]).astype(DAY)
-    periods = started_periods(anchor, day, period_months)
+    periods = started_periods(anchor, last["stands"].astype(DAY), period_months)
     end = add_months(anchor, periods.astype("int64") * period_months)
-    free = is_free(first[["account", "seen_at"]].reset_index(drop=True)).set_axis(first.index).astype(bool)
+    free = is_free(first.reset_index()[["account", "seen_at"]]).set_axis(first.index).astype(bool)
     found = pd.DataFrame(
         {
-            "account": first["account"],
+            "billed": first["billed"],
             "seen_at": first["seen_at"],
             "late": late,
             "free": free,
             "periods": periods,
             "period_start": anchor.where(late, anchor + A_DAY),
             "period_end": end,
-            "moves_to": end.where(~free, day),
+            # What is free stays so, though it is shortened later.
+            "moves_to": end.where(~free, last["day"].astype(DAY)),
         }
     )
     # A renewal that was over again by the time it was seen has no period.
-    return found[found["periods"] > 0].reset_index(drop=True)
+    return found[found["periods"] > 0]

@@ -46,7 +46,8 @@ def account_renewals(
 
     `price_on`: the price of a period in force on a day.
 
-    Owed is what was renewed beyond what is billed through. Held back is an account whose expiration cannot be read,
+    Owed is what was renewed beyond what is billed through, in the month or before it: what an earlier month held back is
+    this month's to bill, or to hold back again. Held back is an account whose expiration cannot be read,
     one for which nobody can be invoiced, and one without a price on the first day of its period. What is shortened, or
     never expires, is not owed and says so. An exemption counts when it was in force as the renewal was first seen; it
     is of the account itself, of its PI, or of the department of either.
@@ -97,11 +98,11 @@ def _rules(rows: pd.DataFrame, billing: Billing) -> list[Rule]:
         Rule(rows["first_seen"].isna(), NOT_OWED, "not_seen", "It was first seen after the month."),
         Rule(free & renewed, NOT_OWED, "exempt", "It was renewed while it, or its PI, was exempt."),
         Rule(
-            rows["improbable"].astype("boolean").fillna(False), NOT_OWED, "improbable",
+            ~renewed & rows["improbable"].astype("boolean").fillna(False), NOT_OWED, "improbable",
             "It expires in more than five years, which is taken as never: REDCap needs the day that is meant.",
         ),
         Rule(
-            rows["expiration"].isna(), NOT_OWED, "never_expires",
+            ~renewed & rows["expiration"].isna(), NOT_OWED, "never_expires",
             "It has no expiration, so it is never renewed: REDCap needs one.",
         ),
         Rule(~renewed & (day < rows["before"]), NOT_OWED, "shortened", "Its expiration was moved to an earlier day."),

@@ -45,7 +45,8 @@ class Account:
         "accounts", "account_expirations", "account_lines", "account_projects", "known_study_ids", "related_things",
     )  # fmt: skip
     decisions_asset = ("accounts", "renewals")
-    # Months are billed in their order: a renewal seen after a month's end may be on that month's bill.
+    # Months are billed in their order: what one holds back the next one bills, and a renewal seen after a month's end
+    # may be on that month's bill.
     carries_over = True
 
     def decide(self, inputs: FrozenInputs) -> pd.DataFrame:

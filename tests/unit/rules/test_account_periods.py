@@ -60,17 +60,14 @@ def history(site: list[list[tuple[int, int]]]) -> pd.DataFrame:
     return of_schema(EXPIRATIONS, {}, *rows)
 
 
-def billed(
-    looks: pd.DataFrame, *, period_months: int = 6, as_of: datetime | None = None, with_lines: bool = True
-) -> Spans:
-    """What every month bills of each account: each by its own run, or all at one time; without lines each as if it were
-    the only one that runs.
-    """
+def billed(looks: pd.DataFrame, *, period_months: int = 6, held_back: BillingMonth | None = None) -> Spans:
+    """What every month bills of each account, one after the other; a month may hold back all that is its to bill."""
     lines = empty(ACCOUNT_LINES)
     found: Spans = {account: [] for account in looks["account"]}
     for month in months_between(FIRST, LAST):
-        known = lines if with_lines else empty(ACCOUNT_LINES)
-        rows = renewals(looks, known, nobody_is_free, billing(month, period_months, as_of=as_of))
+        rows = renewals(looks, lines, nobody_is_free, billing(month, period_months))
+        if month == held_back:
+            continue
         for row in rows[rows["periods"].notna()].to_dict("records"):
             start, end = row["period_start"].date(), row["period_end"].date()
             found[row["account"]].append((start, end, int(row["periods"])))
@@ -123,18 +120,13 @@ class TestNoDayTwice:
                 assert periods * period_months - 1 <= months <= periods * period_months
 
     @settings(deadline=None, max_examples=4)
-    @given(SITES)
-    def test_no_run_has_to_know_of_another(self, site: list[list[tuple[int, int]]]) -> None:
-        """Months that are made up for together bill the same, one after the other or all at once."""
-        looks, at = history(site), start_of(LAST.next(), ZONE)
-        assert billed(looks, as_of=at, with_lines=False) == billed(looks, as_of=at)
-
-    @settings(deadline=None, max_examples=4)
-    @given(SITES)
-    def test_a_renewal_that_stands_is_paid_for(self, site: list[list[tuple[int, int]]]) -> None:
-        """Unless it was over by the time it was seen."""
+    @given(SITES, st.sampled_from([None, BillingMonth(2026, 10), BillingMonth(2027, 1)]))
+    def test_a_renewal_that_stands_is_paid_for(
+        self, site: list[list[tuple[int, int]]], held_back: BillingMonth | None
+    ) -> None:
+        """Unless it was over by the time it was seen; and whatever month held everything back."""
         looks = history(site)
-        for account, spans in billed(looks).items():
+        for account, spans in billed(looks, held_back=held_back).items():
             of_account = looks[(looks["account"] == account) & (looks["seen_at"] < start_of(LAST.next(), ZONE))]
             last = of_account.iloc[-1]
             if last["expiration"] == of_account["expiration"].max() and last["expiration"] > last["seen_at"]:
@@ -182,10 +174,61 @@ class TestLooks:
         assert renewals(seen(), empty(ACCOUNT_LINES), nobody_is_free, billing(BillingMonth(2026, 10))).empty
 
     def test_without_a_first_month_all_since_the_first_look_is_ours(self) -> None:
-        looks = seen(("2020-08-15", "2020-10-20"), ("2020-09-15", "2021-04-20"), ("2026-10-02", "2027-04-20"))
+        looks = seen(("2020-08-15", "2020-10-20"), ("2020-09-15", "2021-04-20"), ("2020-10-02", "2021-10-20"))
         month = billing(BillingMonth(2026, 10), first=None)
         (row,) = renewals(looks, empty(ACCOUNT_LINES), nobody_is_free, month).to_dict("records")
-        assert (row["billed_through"], row["late"]) == (pd.Timestamp("2021-04-20"), True)
+        assert (row["billed_through"], row["periods"], row["late"]) == (pd.Timestamp("2020-10-20"), 2, False)
+
+
+class TestLeftUndone:
+    """Of earlier months, which held it back."""
+
+    def asked(self, looks: pd.DataFrame, month: BillingMonth, *ends: str, free: str | None = None) -> tuple[str, ...]:
+        """What a month has to bill, after lines of October 2026 that end on some days."""
+        rows = [
+            {"account": "ext", "billing_id": f"3-ext-A{n}", "billing_month": "2026-10", "kind": "regular",
+             "period_start": date(2026, 1, 1), "period_end": date.fromisoformat(end)}
+            for n, end in enumerate(ends)
+        ]  # fmt: skip
+
+        def is_free(some: pd.DataFrame) -> pd.Series:
+            return some["seen_at"].eq(pd.Timestamp(local(free)) if free else pd.NaT)
+
+        known = of_schema(ACCOUNT_LINES, {}, *rows)
+        (row,) = renewals(looks, known, is_free, billing(month)).to_dict("records")
+        return tuple(str(row[name])[:10] for name in ("periods", "period_start", "period_end", "free"))
+
+    def test_what_follows_is_one_with_it(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2026-11-05", "2027-10-20"))
+        assert self.asked(looks, BillingMonth(2026, 11)) == ("2", "2026-10-21", "2027-10-20", "False")
+
+    def test_what_comes_after_a_lapse_waits_for_its_line(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2027-06-10", "2027-12-09"))
+        assert self.asked(looks, BillingMonth(2027, 6)) == ("1", "2026-10-21", "2027-04-20", "False")
+        later = self.asked(looks, BillingMonth(2027, 7), "2027-04-20")
+        assert later == ("1", "2027-06-10", "2027-12-10", "False")
+
+    def test_what_is_free_after_it_does_not_make_it_free(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2026-11-05", "2027-10-20"))
+        november = self.asked(looks, BillingMonth(2026, 11), free="2026-11-05")
+        assert november == ("1", "2026-10-21", "2027-04-20", "False")
+        assert self.asked(looks, BillingMonth(2026, 12), "2027-04-20", free="2026-11-05")[0] == "None"
+
+    def test_what_was_shortened_meanwhile_is_billed_as_it_stands(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-10-20"), ("2026-11-05", "2027-04-20"))
+        assert self.asked(looks, BillingMonth(2026, 11)) == ("1", "2026-10-21", "2027-04-20", "False")
+
+    def test_what_was_taken_back_meanwhile_is_none(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2026-11-05", "2026-10-20"))
+        assert self.asked(looks, BillingMonth(2026, 11))[0] == "None"
+
+    def test_it_is_from_the_day_on_which_it_was_seen(self) -> None:
+        looks = seen(("2026-08-15", "2026-09-10"), ("2026-10-15", "2027-04-10"))
+        assert self.asked(looks, BillingMonth(2027, 1)) == ("1", "2026-10-15", "2027-04-15", "False")
+
+    def test_that_it_never_expires_by_now_does_not_undo_it(self) -> None:
+        looks = seen(("2026-08-15", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2026-11-05", None))
+        assert self.asked(looks, BillingMonth(2026, 11)) == ("1", "2026-10-21", "2027-04-20", "False")
 
 
 class TestWhatWeDidOurselves:

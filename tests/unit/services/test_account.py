@@ -124,7 +124,8 @@ class TestRenewed:
             1, "2026-09-01", "2027-02-28",
         )  # fmt: skip
         further = seen(("2026-08-01", "2026-08-31"), ("2026-08-30", "2027-02-28"), ("2027-02-20", "2027-08-31"))
-        assert periods(*billed("2027-02", account_expirations=further, policy=policy)) == (
+        there = lines({"billing_month": "2026-08", "period_end": date(2027, 2, 28)})
+        assert periods(*billed("2027-02", account_expirations=further, account_lines=there, policy=policy)) == (
             1, "2027-03-01", "2027-08-31",
         )  # fmt: skip
 
@@ -169,12 +170,13 @@ class TestTwice:
         assert periods(line) == (1, "2027-04-21", "2027-10-20")
         assert (line["billing_id"], line["billing_month"]) == ("3-ext", "2026-11")
 
-    def test_runs_of_two_months_at_once_charge_no_day_twice(self) -> None:
+    def test_months_that_are_made_up_for_charge_no_day_twice(self) -> None:
         history = seen(("2026-08-01", "2026-10-20"), ("2026-10-02", "2027-04-20"), ("2026-11-15", "2027-10-20"))
         at = local("2026-12-05 08:05")
-        october = billed(account_expirations=history, as_of=at)
-        november = billed("2026-11", account_expirations=history, as_of=at)
-        assert [periods(line) for line in october + november] == [
+        (october,) = billed(account_expirations=history, as_of=at)
+        there = lines({name: october[name] for name in ("billing_id", "period_start", "period_end")})
+        november = billed("2026-11", account_expirations=history, account_lines=there, as_of=at)
+        assert [periods(line) for line in (october, *november)] == [
             (1, "2026-10-21", "2027-04-20"), (1, "2027-04-21", "2027-10-20"),
         ]  # fmt: skip
 
@@ -269,12 +271,6 @@ class TestPeople:
         said = decided(accounts=nobody)
         assert (said["outcome"], said["rule"]) == ("held back", "nobody_to_invoice")
 
-    def test_held_back_it_stays_its_own_months(self) -> None:
-        history = pd.concat([ON_TIME, seen(("2026-11-15", "2027-10-20"))], ignore_index=True)
-        assert periods(*billed("2026-11", account_expirations=history)) == (1, "2027-04-21", "2027-10-20")
-        mended = billed(account_expirations=history, as_of=local("2026-12-10"))
-        assert periods(*mended) == (1, "2026-10-21", "2027-04-20")
-
     def test_what_cannot_be_read_is_held_back(self) -> None:
         said = decided(accounts=accounts({"problem": "Its user_expiration soon is not a time."}))
         assert (said["outcome"], said["rule"]) == ("held back", "unreadable")
@@ -282,6 +278,42 @@ class TestPeople:
     def test_without_a_price_it_is_held_back(self) -> None:
         said = decided(prices=frames.prices())
         assert (said["outcome"], said["rule"]) == ("held back", "no_price")
+
+
+class TestHeldBack:
+    """For want of somebody to invoice, or of a price, in October; mended in November."""
+
+    NOBODY: Said = {"accounts": accounts(dict.fromkeys(["request_id", "pi_email", "sponsor_email"]))}  # noqa: RUF012
+    NO_PRICE: Said = {"prices": frames.prices()}  # noqa: RUF012
+    OF_NOVEMBER = lines(
+        {"billing_month": "2026-11", "period_start": date(2026, 10, 21), "period_end": date(2027, 4, 20)}
+    )
+
+    @pytest.mark.parametrize(("wrong", "rule"), [(NOBODY, "nobody_to_invoice"), (NO_PRICE, "no_price")])
+    def test_the_next_month_bills_it_once_from_the_same_day(self, wrong: Said, rule: str) -> None:
+        assert (decided(**wrong)["rule"], billed(**wrong)) == (rule, [])
+        still = decided("2026-11", **wrong)
+        assert (still["outcome"], still["rule"], still["period_start"]) == ("held back", rule, date(2026, 10, 21))
+        (line,) = billed("2026-11")
+        assert periods(line) == (1, "2026-10-21", "2027-04-20")
+        assert (line["billing_month"], line["amount"]) == ("2026-11", Decimal("60.00"))
+        assert decided("2026-12", account_lines=self.OF_NOVEMBER)["rule"] == "not_renewed"
+
+    def test_by_a_further_freeze_of_its_month_where_that_comes_first(self) -> None:
+        only = {"3": frozenset({"ext"})}
+        for known, count in ((lines(), 1), (self.OF_NOVEMBER, 0)):
+            mended = inputs(account_lines=known, as_of=local("2026-11-10"), number=2)
+            again = FrozenInputs(mended.month, 2, mended.as_of, mended.policy, mended.frames, only)
+            assert len(ACCOUNT.line_items(ACCOUNT.decide(again), again)) == count
+        of_october = lines({"period_start": date(2026, 10, 21), "period_end": date(2027, 4, 20)})
+        assert billed("2026-11", account_lines=of_october) == []
+
+    def test_with_a_renewal_of_the_next_month_it_is_one_line(self) -> None:
+        history = pd.concat([ON_TIME, seen(("2026-11-15", "2027-10-20"))], ignore_index=True)
+        assert periods(*billed("2026-11", account_expirations=history)) == (2, "2026-10-21", "2027-10-20")
+
+    def test_a_plan_bills_its_own_month_only(self) -> None:
+        assert billed("2026-11", number=PLAN) == []
 
 
 class TestExempt:
