@@ -7,6 +7,7 @@ lists them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -19,11 +20,12 @@ from rcbill_assets.ledger.peer_import import PeerBilling
 from rcbill_assets.ledger.peer_plan import with_billing_ids
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.support import Support
+from rcbill_assets.ledger.written_rates import WrittenRates
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.service_requests_csv import read_service_requests
 from rcbill_assets.rules.study_ids import study_ids_of_projects
 from rcbill_assets.rules.support_billed import billed_by_lines
-from rcbill_assets.rules.support_free_hour import free_hours, free_time_remaining
+from rcbill_assets.rules.support_free_hour import as_recorded, free_hours, free_time_remaining
 from rcbill_assets.rules.support_items import support_line_items
 from rcbill_assets.rules.support_lines import CODE, support_lines
 from rcbill_assets.rules.support_parts import Months, support_parts
@@ -107,6 +109,8 @@ def line_items(site: SupportSite) -> pd.DataFrame:
     late = _option(site, "late", ("no", "yes"))
     free_hour = _option(site, "free_hour", ("apply", "recorded"))
     read, policy = _read(site, LINE_COLUMNS), site.policy.support
+    if free_hour == "apply":
+        read = _by_peoples_rates(site, read)
     ledger_lines = _ledger_lines(site.billing)
     billed = _billed(site, read)
     first = site.policy.service(CODE).first_billing_month
@@ -152,7 +156,7 @@ def line_items(site: SupportSite) -> pd.DataFrame:
 
 def pro_bono_updates(site: SupportSite) -> pd.DataFrame:
     """Return the responses whose rate becomes 0 in the request system, since the free hour of a project takes them."""
-    read = _read(site, FREE_HOUR_COLUMNS)
+    read = _by_peoples_rates(site, _read(site, FREE_HOUR_COLUMNS))
     billed, free = _free(site, read)
     updates = rates_due(read.responses, billed, free, instrument=site.policy.support.instrument)
     return updates[["record_id", "redcap_repeat_instrument", "redcap_repeat_instance", "billable_rate"]]
@@ -160,7 +164,7 @@ def pro_bono_updates(site: SupportSite) -> pd.DataFrame:
 
 def free_support_time(site: SupportSite) -> pd.DataFrame:
     """Return what is left of the free hour of every project that is not deleted, in hours."""
-    read = _read(site, FREE_HOUR_COLUMNS)
+    read = _by_peoples_rates(site, _read(site, FREE_HOUR_COLUMNS))
     billed, free = _free(site, read)
     projects = site.inputs["projects"]
     living = projects.loc[projects["date_deleted"].isna(), "project_id"].reset_index(drop=True)
@@ -182,6 +186,13 @@ def _read(site: SupportSite, needed: Sequence[str]) -> ServiceRequests:
     policy = site.policy.support
     export = read_service_requests(site.service_requests, policy, needed=needed)
     return service_requests(export.rows, instrument=policy.instrument)
+
+
+def _by_peoples_rates(site: SupportSite, read: ServiceRequests) -> ServiceRequests:
+    """Return the responses without the 0 that we wrote for other hours, by our ledger; the peer's has none."""
+    if not isinstance(site.billing, Ledger):
+        return read
+    return replace(read, responses=as_recorded(read.responses, WrittenRates(site.billing).newest()))
 
 
 def _billed(site: SupportSite, read: ServiceRequests) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def support_rates_asset(
 ) -> Iterator[Output[pd.DataFrame]]:
     """Write the rates. What came of each is kept, and then the step fails where one does not stand as written."""
     with readable():
-        written, told, trouble = write_rates(site, updates)
+        written, told, trouble = write_rates(site, updates, context.run.run_id)
     for name, count in written["result"].value_counts().items():
         context.log.info("Rates %s: %s", name, count)
     first = ["record_id", "redcap_repeat_instance", "result", "detail", "recorded_rate", "billable_rate", "project_id"]

@@ -1,6 +1,7 @@
 """The ledger's tables of support hours and of study ids that people bring (DOMAIN.md sections 2, 6 and 12).
 
-Declarations only; reading and writing them is `support.py`'s and `study_ids.py`'s. All of them are insert-only.
+Declarations only; reading and writing them is that of `support.py`, `study_ids.py` and `written_rates.py`.
+All are insert-only.
 """
 
 from __future__ import annotations
@@ -43,4 +44,21 @@ brought_study_ids = _table(
     _one_of("kind", STUDY_ID_KINDS),
 )
 
-INSERT_ONLY = (billed_responses, brought_study_ids)
+# What was about to be written into the request system, each before it was: of several for one response the newest
+# counts. By it a rate of 0 that is ours is known from one that a person chose.
+written_rates = _table(
+    "written_rates",
+    sa.Column("id", Id, primary_key=True, autoincrement=True),
+    sa.Column("record_id", sa.String(128), nullable=False, index=True),
+    # Of a longitudinal project; empty in others.
+    sa.Column("event", sa.String(128), nullable=False),
+    sa.Column("instance", sa.Integer, nullable=False),
+    sa.Column("old_rate", Rate(), nullable=False),
+    sa.Column("new_rate", Rate(), nullable=False),
+    # Those that the rate was decided for.
+    sa.Column("hours", Quantity(), nullable=False),
+    sa.Column("written_at", UtcDateTime, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+)
+
+INSERT_ONLY = (billed_responses, brought_study_ids, written_rates)

@@ -26,9 +26,9 @@ SHOWN = 50_000
 
 def decide_free_time(site: Site, projects: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
     """Return what is left of the free hour of every project that is not deleted (schema FREE_TIME)."""
-    billed, free = free_of(site, responses)
+    recorded, billed, free = free_of(site, responses)
     living = projects.loc[projects["date_deleted"].isna(), "project_id"].reset_index(drop=True)
-    return conform(free_time_remaining(living, responses, billed, free), FREE_TIME)
+    return conform(free_time_remaining(living, recorded, billed, free), FREE_TIME)
 
 
 def write_free_time(

@@ -1,7 +1,8 @@
 """Writing the rates of free responses back into the request system, by REDCap's API (DOMAIN.md section 6).
 
 A door of its own: what is written is looked at just before, where it stands, and just after. What does not stand as it
-was written is told; everything else stays. Killed anywhere and run again it writes what is not written yet.
+was written is told; everything else stays. Killed anywhere and run again it writes what is not written yet. The
+ledger records each rate before it is written, so that our 0 is known from a person's whatever becomes of this run.
 """
 
 from __future__ import annotations
@@ -12,36 +13,42 @@ import pandas as pd
 
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.support import Support
+from rcbill_assets.ledger.written_rates import WrittenRates
 from rcbill_assets.policy import SupportPolicy
 from rcbill_assets.resources.redcap_api import ContentRefusedError, RedcapApi
 from rcbill_assets.resources.site import Site
-from rcbill_assets.rules.support_free_hour import free_hours
+from rcbill_assets.rules.support_free_hour import as_recorded, free_hours
 from rcbill_assets.rules.support_lines import CODE
-from rcbill_assets.rules.support_rates import as_written, rates_due, still_due
+from rcbill_assets.rules.support_rates import as_written, marks_anew, rates_due, still_due
 from rcbill_assets.rules.support_requests import service_requests
 from rcbill_assets.schemas.intake import conform, together
 from rcbill_assets.schemas.support import EVENT, FREE_HOUR_COLUMNS, RATES_WRITTEN
 from rcbill_assets.statuses import APPLY, PLANNED, REFUSED
 
 WRITE_SUPPORT_RATES = "write_support_rates"
+# A refusal of so many requests in the same words is of none of them: of a right that is not there, most likely.
+ALIKE_AT_MOST = 3
 _PLACE = ["record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instance"]
 NOT_TRIED = "not tried, since writing has ended before it"
 
 
-def free_of(site: Site, responses: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    """Return what the ledger has billed of responses (schema RESPONSES), and what the free hour makes free of them."""
+def free_of(site: Site, responses: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+    """Return responses (schema RESPONSES) by the rates that people gave them, what the ledger has billed of them, and
+    what the free hour makes free of them.
+    """
     billed = Support(site.ledger).billed(responses)
+    recorded = as_recorded(responses, WrittenRates(site.ledger).newest())
     first = site.policy.service(CODE).first_billing_month
-    return billed, free_hours(responses, billed, site.policy.support.free_hour, first)
+    return recorded, billed, free_hours(recorded, billed, site.policy.support.free_hour, first)
 
 
 def decide_rates(site: Site, responses: pd.DataFrame) -> pd.DataFrame:
     """Return the responses whose rate becomes 0 in the request system (schema RATE_UPDATES)."""
-    billed, free = free_of(site, responses)
-    return rates_due(responses, billed, free, instrument=site.policy.support.instrument)
+    recorded, billed, free = free_of(site, responses)
+    return rates_due(recorded, billed, free, instrument=site.policy.support.instrument)
 
 
-def write_rates(site: Site, updates: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any], str | None]:
+def write_rates(site: Site, updates: pd.DataFrame, run_id: str) -> tuple[pd.DataFrame, dict[str, Any], str | None]:
     """Write the updates (schema RATE_UPDATES), or only show them; return what came of each (schema RATES_WRITTEN),
     what is told, and why not all of it stands (None when it does).
     """
@@ -55,7 +62,7 @@ def write_rates(site: Site, updates: pd.DataFrame) -> tuple[pd.DataFrame, dict[s
     for start in range(0, len(updates), policy.api.batch_records):
         batch = updates.iloc[start : start + policy.api.batch_records]
         if trouble is None:
-            part, trouble = _write_batch(site, api, batch)
+            part, trouble = _write_batch(site, api, batch, run_id)
         else:
             part = _with(batch, PLANNED, NOT_TRIED)
         parts.append(part)
@@ -76,16 +83,19 @@ def _why_not(site: Site) -> str | None:
     return None
 
 
-def _write_batch(site: Site, api: RedcapApi, batch: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+def _write_batch(site: Site, api: RedcapApi, batch: pd.DataFrame, run_id: str) -> tuple[pd.DataFrame, str | None]:
     """Return what came of a batch, and what ends the writing: a server that does not answer, a right that is not there.
 
     What was sent off before that is told as refused: whether it stands is not known, and the next run finds out.
     """
     try:
-        verdict = still_due(batch, _now(site, batch))
+        now = _now(site, batch)
     except SourceError as error:
         return _with(batch, PLANNED, NOT_TRIED), str(error)
-    to_write = batch[verdict["result"].isna()]
+    verdict, written = still_due(batch, now), WrittenRates(site.ledger)
+    due = verdict["result"].isna()
+    to_write = batch[due]
+    written.record(batch[due | marks_anew(batch, now, written.newest())], site.clock.now(), run_id)
     if to_write.empty:
         return _with(batch, verdict["result"], verdict["detail"]), None
     refusals: dict[Any, str] = {}
@@ -114,11 +124,23 @@ def _write(api: RedcapApi, rows: pd.DataFrame, policy: SupportPolicy, refusals: 
         if len(wanted) == 1:
             refusals[rows.index[0]] = str(error)
             return
-        for place, row in zip(rows.index, wanted, strict=True):
-            try:
-                api.write([row])
-            except ContentRefusedError as refusal:
-                refusals[place] = str(refusal)
+        _write_each(api, rows, wanted, refusals)
+
+
+def _write_each(api: RedcapApi, rows: pd.DataFrame, wanted: list[dict[str, str]], refusals: dict[Any, str]) -> None:
+    """Write the rows one by one, until it is clear that none will be taken."""
+    taken, alike = False, set()
+    for place, record, row in zip(rows.index, rows["record_id"], wanted, strict=True):
+        try:
+            api.write([row])
+            taken = True
+        except ContentRefusedError as refusal:
+            refusals[place] = str(refusal)
+            alike.add((record, str(refusal)))
+            said = {text for _, text in alike}
+            if not taken and len(said) == 1 and len(alike) == ALIKE_AT_MOST:
+                refusals.update(dict.fromkeys(rows.index.difference(list(refusals)), str(refusal)))
+                return
 
 
 def _now(site: Site, updates: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,24 @@ from rcbill_assets.schemas.support import EVENT, FREE, INSTRUMENT, RATE_UPDATES,
 Mode = Literal["whole response", "exact"]
 
 
+def as_recorded(responses: pd.DataFrame, written: pd.DataFrame | None) -> pd.DataFrame:
+    """Return responses (schema RESPONSES) with people's rate on those whose 0 is ours and of other hours.
+
+    `written`: schema WRITTEN_RATES; None of a freeze from before there was such a frame. Whoever changes the hours of a
+    response that was made free changes no decision of ours: on such hours the free hour decides again. With the hours
+    that it was written for our 0 is a mark like a person's.
+    """
+    if written is None or written.empty or responses.empty:
+        return responses
+    keys = pd.MultiIndex.from_frame(responses[RESPONSE_KEY].astype(object))
+    ours = written.astype(dict.fromkeys(RESPONSE_KEY, object)).set_index(RESPONSE_KEY).reindex(keys)
+    ours = ours.set_index(responses.index)
+    is_ours = (ours["new_rate"] == Decimal(0)) & (responses["rate"] == Decimal(0))
+    same = millionths(ours["hours"]).eq(millionths(responses["hours"])).fillna(False)
+    other = is_ours.astype(bool) & ~same.astype(bool)
+    return responses.assign(rate=responses["rate"].mask(other, ours["old_rate"])) if other.any() else responses
+
+
 def is_billed(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Series:
     """Return for each response whether any part of it is billed already (schema BILLED_RESPONSES)."""
     known = pd.MultiIndex.from_frame(billed[RESPONSE_KEY])

@@ -64,6 +64,20 @@ def still_due(updates: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"result": result, "detail": detail})
 
 
+def marks_anew(updates: pd.DataFrame, now: pd.DataFrame, written: pd.DataFrame) -> pd.Series:
+    """Return of which updates our own 0 stands already, written for other hours (`written`: schema WRITTEN_RATES).
+
+    It is true of the hours of now as well, once that is recorded.
+    """
+    found, ours = _found(updates, now), written.astype(dict.fromkeys(RESPONSE_KEY, object)).set_index(RESPONSE_KEY)
+    ours = ours.reindex(_keys(updates)).set_index(updates.index)
+    stands = (
+        (found["recorded_rate"] == ZERO) & (ours["new_rate"] == ZERO) & (ours["old_rate"] == updates["recorded_rate"])
+    )
+    marks: pd.Series = stands.astype(bool) & (found["hours"] == updates["hours"]).astype(bool)
+    return marks
+
+
 def as_written(updates: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Return `result` and `detail` of each update, after it was written: applied where the rate is 0 now."""
     found = _found(updates, now)
@@ -76,7 +90,14 @@ def as_written(updates: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
 
 def _found(updates: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
     """Return what stands of each response that is to be updated, in the updates' order."""
-    keys = pd.MultiIndex.from_arrays(
+    standing = now.rename(columns={"rate": "recorded_rate"}).astype(dict.fromkeys(RESPONSE_KEY, object))
+    found = standing.set_index(RESPONSE_KEY).reindex(_keys(updates))
+    return found.assign(is_there=found["has_request"].notna().astype(bool)).set_index(updates.index)
+
+
+def _keys(updates: pd.DataFrame) -> pd.MultiIndex:
+    """Return which responses the updates are of, as RESPONSE_KEY."""
+    return pd.MultiIndex.from_arrays(
         [
             updates["record_id"].astype(object),
             updates[EVENT].fillna("").astype(object),
@@ -84,9 +105,6 @@ def _found(updates: pd.DataFrame, now: pd.DataFrame) -> pd.DataFrame:
         ],
         names=RESPONSE_KEY,
     )
-    standing = now.rename(columns={"rate": "recorded_rate"}).astype(dict.fromkeys(RESPONSE_KEY, object))
-    found = standing.set_index(RESPONSE_KEY).reindex(keys)
-    return found.assign(is_there=found["has_request"].notna().astype(bool)).set_index(updates.index)
 
 
 def _other(decided: pd.Series, found: pd.Series) -> pd.Series:

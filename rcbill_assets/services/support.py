@@ -15,7 +15,7 @@ from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.rules.study_ids import study_ids_of_projects
 from rcbill_assets.rules.support_billed import frozen
 from rcbill_assets.rules.support_exempt import exempt_responses
-from rcbill_assets.rules.support_free_hour import free_hours
+from rcbill_assets.rules.support_free_hour import as_recorded, free_hours
 from rcbill_assets.rules.support_items import support_line_items, with_billing_ids
 from rcbill_assets.rules.support_lines import CODE, support_lines
 from rcbill_assets.rules.support_parts import Months, decisions_of, parts_of, support_parts
@@ -32,7 +32,7 @@ class Support:
     months_between_bills = 0
     inputs = (
         "projects", "owners", "support_requests", "support_responses", "billed_responses", "billing_ids",
-        "line_study_ids", "known_study_ids", "related_things",
+        "line_study_ids", "known_study_ids", "related_things", "written_rates",
     )  # fmt: skip
     decisions_asset = ("support", "decisions")
     carries_over = True
@@ -40,7 +40,8 @@ class Support:
     def decide(self, inputs: FrozenInputs) -> pd.DataFrame:
         """Return one row per response (schema SUPPORT_DECISIONS)."""
         policy, first = inputs.policy.support, self._first(inputs)
-        responses, billed = inputs["support_responses"], inputs["billed_responses"]
+        billed = inputs["billed_responses"]
+        responses = as_recorded(inputs["support_responses"], inputs.get("written_rates"))
         parts = support_parts(
             responses,
             billed,

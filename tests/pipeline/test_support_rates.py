@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pandas as pd
 import pytest
 
 from rcbill_assets.assets.support import requests_of
-from rcbill_assets.lifecycle.support_rates import decide_rates, write_rates
+from rcbill_assets.ledger.support_tables import written_rates
+from rcbill_assets.lifecycle.support_rates import ALIKE_AT_MOST, decide_rates, free_of, write_rates
 from rcbill_assets.resources.redcap_answers import asked
 from rcbill_assets.resources.storage import Storage
 from rcbill_assets.schemas.support import EVENT, INSTRUMENT, LINE_COLUMNS
@@ -286,7 +288,7 @@ def test_killed_anywhere_and_run_again_all_rates_stand(
     with monkeypatch.context() as here:
         here.setattr("rcbill_assets.resources.redcap_api.asked", killed)
         with pytest.raises(KilledError):
-            write_rates(site, updates)
+            write_rates(site, updates, "a-run")
     site.ledger.engine.dispose()
     done = run(house)
     assert done.success, done.reasons
@@ -297,8 +299,8 @@ def test_two_at_once_write_the_same(make_house: MakeHouse, requests: RedcapProje
     house = house_of(make_house, requests)
     site, other = house.site, house.site
     updates = decide_rates(site, requests_of(site)[0].responses)
-    requests.meanwhile = _once(lambda: write_rates(other, updates), requests)
-    written_here, _, trouble = write_rates(site, updates)
+    requests.meanwhile = _once(lambda: write_rates(other, updates, "another"), requests)
+    written_here, _, trouble = write_rates(site, updates, "a-run")
     assert len(written(requests)) == 2 * len(FREE)
     assert trouble is None
     assert set(written_here["result"]) <= {"applied", "unchanged"}
@@ -316,3 +318,61 @@ def _once(what: Callable[[], Any], requests: RedcapProject) -> Callable[[Mapping
             what()
 
     return meanwhile
+
+
+def with_hours(requests: RedcapProject, hours: str) -> None:
+    requests.rows[1] |= {"time2": "75", "time_more": hours}
+
+
+def test_what_we_write_is_recorded_before_with_the_rate_it_had(make_house: MakeHouse, requests: RedcapProject) -> None:
+    house = house_of(make_house, requests)
+    known: list[int] = []
+    requests.meanwhile = lambda form: known.append(len(house.rows(written_rates))) if "data" in form else None
+    assert run(house).success
+    assert known == [3]
+    rows = house.rows(written_rates)
+    assert list(zip(rows["record_id"], rows["instance"].astype("string"), strict=True)) == FREE
+    assert set(rows["old_rate"]) == {130}
+    assert set(rows["new_rate"]) == {0}
+    assert rows["hours"].tolist() == [Decimal("0.5"), Decimal("0.75"), Decimal(1)]
+    assert run(house).success
+    assert len(house.rows(written_rates)) == 3, "the same is recorded once"
+
+
+def test_hours_raised_after_our_0_are_decided_by_the_rate_before(
+    make_house: MakeHouse, requests: RedcapProject
+) -> None:
+    house = house_of(make_house, requests)
+    assert run(house).success
+    with_hours(requests, "5")
+    assert run(house).success
+    assert rates(requests) == AS_WRITTEN | {("6", "3"): "0"}, "45 minutes are marked, and an hour comes before five"
+    recorded, _, free = free_of(house.site, requests_of(house.site)[0].responses)
+    of_five = recorded["hours"] == 5
+    assert recorded.loc[of_five, "rate"].tolist() == [130]
+    assert free[of_five].isna().all()
+
+
+def test_hours_raised_that_are_free_again_are_a_mark_again(make_house: MakeHouse, requests: RedcapProject) -> None:
+    house = house_of(make_house, requests)
+    assert run(house).success
+    requests.rows[5] |= {"time2": "75", "time_more": "2"}
+    assert run(house).success
+    assert results(house) == {("7", "1"): "unchanged"}
+    assert len(house.rows(written_rates)) == 4
+    assert run(house).success
+    assert results(house) == {}
+
+
+def test_a_right_that_is_not_there_is_not_asked_for_row_by_row(make_house: MakeHouse, start_redcap: START) -> None:
+    rows: list[Row] = []
+    for number in range(1, 30):
+        rows += [{"record_id": str(number), "project_id": str(number)}, response(str(number), 1, 30)]
+    there = start_redcap(FIELDS, repeating=(INSTRUMENT,), rows=rows)
+    there._import = lambda _: error(400, "No right to import")(None)  # type: ignore[method-assign]
+    house = house_of(make_house, there)
+    done = run(house)
+    assert "No right to import" in done.reasons[0]
+    assert set(results(house).values()) == {"refused"}
+    assert set(outcome(house)["detail"].str.contains("No right to import")) == {True}
+    assert len([form for form in there.asked if "data" in form]) == 1 + ALIKE_AT_MOST

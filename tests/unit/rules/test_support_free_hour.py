@@ -13,13 +13,20 @@ from hypothesis import strategies as st
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.money import ZERO
 from rcbill_assets.rules.support_billed import frozen
-from rcbill_assets.rules.support_free_hour import free_hours, free_time_remaining, rate_updates
+from rcbill_assets.rules.support_free_hour import as_recorded, free_hours, free_time_remaining, rate_updates
 from rcbill_assets.rules.support_items import with_billing_ids
 from rcbill_assets.rules.support_lines import support_lines
 from rcbill_assets.rules.support_parts import Months, support_parts
 from rcbill_assets.rules.support_requests import ServiceRequests
-from rcbill_assets.schemas.intake import together
-from rcbill_assets.schemas.support import BILLED_RESPONSES, EVENT, RATE_UPDATES, RESPONSE_KEY
+from rcbill_assets.schemas.intake import conform, empty, together
+from rcbill_assets.schemas.support import (
+    BILLED_RESPONSES,
+    EVENT,
+    RATE_UPDATES,
+    RESPONSE_KEY,
+    RESPONSES,
+    WRITTEN_RATES,
+)
 from tests.unit.rules.support_frames import NOT_BILLED, Row, billed, read, request, response
 
 WHOLE: Literal["whole response"] = "whole response"
@@ -305,3 +312,43 @@ def test_a_month_that_is_run_again_bills_nothing_more(stages: list[list[Row]], m
     again, keys_again = run(rows, MONTHS[2], already, keys, mode)
     assert len(again) == len(already)
     assert len(keys_again) == len(keys)
+
+
+class TestOurOwnZero:
+    """A rate of 0 that we have written is a mark for the hours that it was written for, and for no others."""
+
+    @staticmethod
+    def written(**facts: Any) -> pd.DataFrame:
+        usual = {"record_id": "6", "event": "", "instance": 1, "old_rate": Decimal("130.0000"),
+                 "new_rate": Decimal("0.0000"), "hours": Decimal("0.250000")}  # fmt: skip
+        return conform(pd.DataFrame([{**usual, **facts}]), WRITTEN_RATES)
+
+    @pytest.mark.parametrize(
+        ("cells", "facts", "rate"),
+        [
+            ({"time2": "75", "time_more": "5"}, {}, 130),
+            ({"time2": "75", "time_more": ""}, {}, 130),
+            ({"time2": "15"}, {}, 0),
+            ({"time2": "75", "time_more": "5"}, {"new_rate": Decimal(65)}, 0),
+            ({"time2": "75", "time_more": "5"}, {"instance": 2}, 0),
+            ({"time2": "75", "time_more": "5"}, {"event": "work_arm_1"}, 0),
+            ({"time2": "75", "time_more": "5", "billable_rate": "65"}, {}, 65),
+        ],
+    )
+    def test_it_counts_no_more_once_the_hours_are_others(
+        self, cells: dict[str, str], facts: dict[str, Any], rate: int
+    ) -> None:
+        found = read(request(), response(**{"billable_rate": "0", **cells})).responses
+        again = as_recorded(found, self.written(**facts))
+        RESPONSES.validate(again)
+        assert again["rate"].tolist() == [rate]
+
+    def test_five_hours_are_not_free_for_a_quarter_that_was(self) -> None:
+        found = read(request(), response(billable_rate="0", time2="75", time_more="5")).responses
+        free = free_hours(as_recorded(found, self.written()), NOT_BILLED, EXACT)
+        assert free.tolist() == [1]
+
+    def test_a_freeze_that_knows_nothing_of_it_is_decided_as_it_was(self) -> None:
+        found = read(request(), response(billable_rate="0")).responses
+        assert as_recorded(found, None) is found
+        assert as_recorded(found, empty(WRITTEN_RATES)) is found

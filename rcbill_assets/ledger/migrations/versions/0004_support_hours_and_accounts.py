@@ -49,6 +49,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "written_rates",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("record_id", sa.String(length=128), nullable=False),
+        sa.Column("event", sa.String(length=128), nullable=False),
+        sa.Column("instance", sa.Integer(), nullable=False),
+        sa.Column("old_rate", types.ExactDecimal(precision=14, scale=4), nullable=False),
+        sa.Column("new_rate", types.ExactDecimal(precision=14, scale=4), nullable=False),
+        sa.Column("hours", types.ExactDecimal(precision=16, scale=6), nullable=False),
+        sa.Column("written_at", types.UtcDateTime(), nullable=False),
+        sa.Column("run_id", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_written_rates")),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+    with op.batch_alter_table("written_rates", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_written_rates_record_id"), ["record_id"], unique=False)
+
+    op.create_table(
         "account_consequences",
         sa.Column(
             "change_set_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
@@ -139,6 +158,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_account_consequences_username"))
 
     op.drop_table("account_consequences")
+    with op.batch_alter_table("written_rates", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_written_rates_record_id"))
+
+    op.drop_table("written_rates")
     with op.batch_alter_table("brought_study_ids", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_brought_study_ids_service_instance_id"))
 
