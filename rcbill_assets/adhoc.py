@@ -136,8 +136,11 @@ class AdHoc:
 
     # Corrections and imports -------------------------------------------------------------------------------------
 
-    def correct(self, item: str, *, quantity: Decimal, price: Decimal) -> Outcome:
-        """Correct a paid item by a reversal and a new line, or bill a canceled one again: drafts of the last month."""
+    def correct(self, item: str, *, quantity: Decimal | None = None, price: Decimal | None = None) -> Outcome:
+        """Correct a paid item by a reversal and a new line, or bill a canceled one again: drafts of the last month.
+
+        What is not given is as it was billed.
+        """
         policy = self.site.policy
         made = self.actions.correct(
             self._ids([item])[0],

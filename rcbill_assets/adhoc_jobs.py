@@ -75,8 +75,10 @@ class ToReassign(Asked):
 class ToCorrect(AskedOfItem):
     """What would have been right."""
 
-    price: str = Field(description="The right price of one, as 130.00.")
-    quantity: str = Field(default="1", description="The right quantity; 0 when nothing was owed.")
+    price: str = Field(default="", description="The right price of one, as 130.00. Left out: as it was billed.")
+    quantity: str = Field(
+        default="", description="The right quantity; 0 when nothing was owed. Left out: as it was billed."
+    )
 
 
 def _desk(context: OpExecutionContext, site: Site, as_of: AsOf, asked: Asked) -> AdHoc:
@@ -124,7 +126,8 @@ def _job(name: str, form: type[Asked], does: str, work: Callable[[AdHoc, Any], O
 
 def _corrected(desk: AdHoc, asked: ToCorrect) -> Outcome:
     try:
-        quantity, price = exact(asked.quantity, QUANTITY), exact(asked.price, RATE)
+        quantity = exact(asked.quantity, QUANTITY) if asked.quantity.strip() else None
+        price = exact(asked.price, RATE) if asked.price.strip() else None
     except ValueError as error:
         raise LedgerError(f"{error}: write price and quantity as plain numbers, 130.00 and 1.") from None
     return desk.correct(asked.item, quantity=quantity, price=price)

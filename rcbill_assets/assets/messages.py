@@ -37,7 +37,7 @@ def outbox_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
         kinds={"sql"},
         description="One row per message and recipient that is recorded and waits to be sent when the run looks.",
         metadata={"dagster/column_schema": column_schema(MESSAGES)},
-        deps=[AssetKey(["billing", "handoff"])],
+        deps=[AssetKey(["billing", "handoff"]), AssetKey(["support", "reported"])],
     )
     def messages_outbox(site: ResourceParam[Site]) -> Output[pd.DataFrame]:
         """Show what waits."""

@@ -52,7 +52,7 @@ def doctor() -> None:
     doors = settings.policy.doors
     print(
         f"doors          hand-off {doors.handoff}, owners' mail {doors.owners_mail}, REDCap writes "
-        f"{doors.redcap_writes}"
+        f"{doors.redcap_writes}, request rates {doors.request_rates}"
     )
     for service in REGISTRY:
         first = settings.policy.service(service.code).first_billing_month

@@ -105,16 +105,19 @@ def release(item: Item, why: Why, who: Who = None) -> None:
 def correct(
     item: Item,
     why: Why,
-    price: Annotated[str, typer.Option(help="The right price of one, 130.00.")],
-    quantity: Annotated[str, typer.Option(help="The right quantity; 0 when nothing was owed.")] = "1",
+    price: Annotated[str | None, typer.Option(help="The right price of one, 130.00; as billed by default.")] = None,
+    quantity: Annotated[
+        str | None, typer.Option(help="The right quantity; 0 when nothing was owed; as billed by default.")
+    ] = None,
     who: Who = None,
 ) -> None:
     """Correct a paid item by a reversal and a new line, or bill a canceled one again, with the next hand-off."""
     try:
-        right_quantity, right_price = exact(quantity, QUANTITY), exact(price, RATE)
+        right_quantity = None if quantity is None else Decimal(exact(quantity, QUANTITY))
+        right_price = None if price is None else Decimal(exact(price, RATE))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    _tell(_desk(why, who).correct(item, quantity=Decimal(right_quantity), price=Decimal(right_price)))
+    _tell(_desk(why, who).correct(item, quantity=right_quantity, price=right_price))
 
 
 def decide(items: Items, why: Why, who: Who = None) -> None:

@@ -239,16 +239,17 @@ class Actions:
         month: BillingMonth,
         action: Action,
         *,
-        quantity: Decimal,
-        price: Decimal,
+        quantity: Decimal | None = None,
+        price: Decimal | None = None,
         fiscal_year_first_month: int = 7,
     ) -> pd.DataFrame:
         """Correct a paid item by a reversal and a new line, or bill a canceled one again by a new line.
 
+        A price or quantity that is not given is the item's own.
         What was paid on a canceled item is reversed, so that it is owed once. The lines are drafts of `month`, the last
         finished one, and leave with the next hand-off. Return them.
         """
-        if quantity < 0 or price < 0:
+        if (quantity is not None and quantity < 0) or (price is not None and price < 0):
             raise LedgerError(f"A corrected line has no negative price or quantity: {price} times {quantity}.")
         made: list[int] = []
 
@@ -277,8 +278,10 @@ class Actions:
                 raise LedgerError(
                     f"{old['billing_id']} of {old['billing_month']} was corrected by {corrected_by} before."
                 )
+            right_price = old["price"] if price is None else price
+            right = old["quantity"] if quantity is None else quantity
             reversal = _reversal_of(old)
-            if reversal is None and quantity == 0:
+            if reversal is None and right == 0:
                 raise LedgerError(
                     f"{old['billing_id']} of {old['billing_month']} is canceled and nothing was paid on it: there is "
                     "nothing to correct; to bill it again, give a quantity."
@@ -289,11 +292,11 @@ class Actions:
                         connection, old, action, labels, "X", kind="reversal", corrects_line_item_id=id_, **reversal
                     )
                 )
-            if quantity > 0:
+            if right > 0:
                 made.append(
                     self._new_line(
                         connection, old, action, labels, "A", kind="adjustment", corrects_line_item_id=id_,
-                        price=price, quantity=quantity, amount=amount_of(price, quantity),
+                        price=right_price, quantity=right, amount=amount_of(right_price, right),
                     )
                 )  # fmt: skip
             new = states_of(connection, made)

@@ -63,6 +63,18 @@ def run_failed_message(
     return _to_redcap_team("run_failed", run_id, partition, subject, body, at, policy)
 
 
+def support_reported_message(
+    rows: pd.DataFrame, month: BillingMonth, at: datetime, policy: Policy, templates: Templates
+) -> Message:
+    """Return the list, to the REDCap team, of support hours to look at (schema SUPPORT_REPORTED); once for what it
+    says.
+    """
+    plain = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    subject, body = templates.render("support_reported", month=month, rows=plain)
+    about = hashlib.sha256(body.encode()).hexdigest()[:32]
+    return _to_redcap_team("support_reported", about, str(month), subject, body, at, policy)
+
+
 # What was done -> how the mail says it, and what it asks of the fiscal team
 ITEM_CHANGES = {
     "canceled": ("canceled", "Please do not invoice them, and take back the invoices that went out already."),

@@ -337,3 +337,39 @@ def test_requests_that_are_called_like_our_lines_are_held_back_and_stop_nobody(m
     house.billed()
     assert support_lines(house) == [("2-12", "2024-10", "1", "130.00")]
     assert "12-A1 #1" in house.held_back()
+
+
+def test_the_team_is_mailed_what_is_odd_once_for_what_it_says(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    put(house, asked(), worked(always_bill="1"), asked("8", project_id=None), worked("8"))
+    house.billed()
+    house.billed()
+
+    def said() -> list[str]:
+        return [str(mail.get_content()) for mail in house.mails("support_reported")]
+
+    (once,) = said()
+    assert "- request 8, response 1: Its request names no project." in once
+    put(house, asked(), worked(always_bill="1", time2="30"))
+    house.billed()
+    (changed,) = (text for text in said() if text != once)
+    assert "its hours: 1 then, 0.5 now" in changed
+
+
+def test_an_export_that_has_lost_what_was_billed_bills_nothing(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    rows = [row for number in range(10, 22) for row in (asked(str(number)), worked(str(number), always_bill="1"))]
+    put(house, *rows)
+    house.billed()
+    before = support_lines(house)
+    assert len(before) == 12
+    headings: list[Row] = []
+    for left, says in ((headings, "has no request that can be read"), (rows[:12], "lacks 6 of the 12 responses")):
+        put(house, *left)
+        done = house.bill("2024-11", NOVEMBER)
+        assert not done.success
+        assert says in done.reasons[0]
+        assert str(house.home / "service-requests.csv") in done.reasons[0]
+    assert support_lines(house) == before
+    house.choose(support={"may_be_gone": "0.5"})
+    assert house.bill("2024-11", NOVEMBER).success
