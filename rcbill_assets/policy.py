@@ -156,6 +156,8 @@ class SupportPolicy(_Frozen):
     late_months: Months = 6
     # Requests of no project that are marked always_bill are billed, without a free hour.
     bill_without_project: bool = False
+    # An export that lacks more than this share of the responses billed is not taken for the whole of them.
+    may_be_gone: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.2")
     # The repeating instrument of responses, and fields that are called otherwise at a site: the peer's name -> its own.
     instrument: FieldName = INSTRUMENT
     fields: dict[str, FieldName] = Field(default_factory=dict)

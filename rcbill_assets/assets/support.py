@@ -9,9 +9,12 @@ from dagster import AssetKey, AssetOut, AssetsDefinition, Output, ResourceParam,
 
 from rcbill_assets.assets.describe import about, column_schema
 from rcbill_assets.assets.run import OWNER, readable
+from rcbill_assets.errors import SourceError
+from rcbill_assets.ledger.support import Support
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.support_lines import CODE
 from rcbill_assets.rules.support_requests import ServiceRequests, service_requests
+from rcbill_assets.rules.support_whole import why_not_whole
 from rcbill_assets.schemas.billing import REJECTS
 from rcbill_assets.schemas.intake import empty, together
 from rcbill_assets.schemas.support import REQUESTS, RESPONSES
@@ -57,13 +60,21 @@ def support_extract(site: ResourceParam[Site]) -> Iterator[Output[pd.DataFrame]]
 
 
 def requests_of(site: Site) -> tuple[ServiceRequests, dict[str, Any]]:
-    """Return the requests as they stand now, and what is told of where they come from."""
-    source = site.support_requests
-    if not source.is_there and site.policy.service(CODE).first_billing_month is None:
+    """Return the requests as they stand now, and what is told of where they come from.
+
+    SourceError where support hours are billed and this cannot be all of them.
+    """
+    source, is_billed = site.support_requests, site.policy.service(CODE).first_billing_month is not None
+    if not source.is_there and not is_billed:
         says = f"{source.shown} is not there, and support hours are not billed: [services.{CODE}] first_billing_month."
         return ServiceRequests(empty(REQUESTS), empty(RESPONSES), empty(REJECTS)), {"says": says}
     export = source.read()
     read = service_requests(export.rows, instrument=site.policy.support.instrument)
+    if is_billed:
+        site.ledger.require_newest()
+        why_not = why_not_whole(read, Support(site.ledger).billed(), site.policy.support.may_be_gone)
+        if why_not is not None:
+            raise SourceError(f"{source.shown} {why_not}.")
     rejects = together([export.rejects, read.rejects], REJECTS)
     return ServiceRequests(read.requests, read.responses, rejects), {"source": source.shown}
 

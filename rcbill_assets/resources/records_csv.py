@@ -40,13 +40,15 @@ class Fields:
     """What is read of a project's records: our columns, and what the site calls each.
 
     `names`: our column -> the field's name in the project, in the order of the result. Without those of `needed` (our
-    columns) nothing is read. `table` names the records in rejects, `setting` where a site says what it calls them.
+    columns) nothing is read. `listed`: ours, beside the record's id, by which the API lists every row where
+    records have several. `table` names the records in rejects, `setting` where a site says what it calls them.
     """
 
     names: Mapping[str, str]
     needed: Sequence[str]
     table: str
     setting: str
+    listed: Sequence[str] = ()
 
 
 def read_records(path: Path, fields: Fields) -> Export:

@@ -40,6 +40,8 @@ _HALVES = re.compile("[\ud800-\udfff]")
 _NAMED_AT_MOST = 10
 
 Row = Mapping[str, Any]
+# Record, event, repeating instrument, instance.
+Key = tuple[str, ...]
 
 
 class ContentRefusedError(SourceError):
@@ -82,20 +84,22 @@ class RedcapApi:
     def export(self, fields: Fields, records: Sequence[str] | None = None) -> Export:
         """Return the rows of all records, or of those named: text columns as `fields` says, in REDCap's order.
 
-        Whole or not at all: every record that was listed when it began is there, but for those deleted since.
-        SourceError when it cannot be, UnreachableError when it may be later.
+        Whole or not at all: every row that was listed when it began is there, but for those deleted since; of records
+        that are named, at least one of each. SourceError when it cannot be, UnreachableError when it may be later.
         """
         self._hook.odd_text = False
         project, key, wanted = self._project(fields)
-        ids = list(dict.fromkeys(records)) if records is not None else self._ids(project, key)
-        parts, gone = [], []
+        by = [fields.names[name] for name in fields.listed if fields.names[name] in wanted]
+        listed = None if records is not None else self._listed(project, key, by)
+        ids = list(dict.fromkeys(records if listed is None else (one[0] for one in listed)))
+        parts: list[pd.DataFrame] = []
+        lacking: set[Key | str] = set(ids if listed is None else listed)
         for batch in _parts(ids, self._policy.batch_records):
             found = self._batch(project, key, wanted, batch)
-            got = {str(row[key]) for row in found}
-            gone += [one for one in batch if one not in got]
+            lacking -= {str(row[key]) for row in found} if listed is None else {_key(row, key) for row in found}
             parts.append(self._frame(found, fields, wanted))
-        if gone:
-            self._require_gone(gone, project, key)
+        if lacking:
+            self._require_gone(lacking, project, key, by)
         rows = pd.concat(parts, ignore_index=True) if parts else _no_rows(fields)
         return Export(rows, cells_that_are_no_text(rows, fields.table) if self._hook.odd_text else empty(REJECTS))
 
@@ -150,14 +154,14 @@ class RedcapApi:
             **more,
         )
 
-    def _ids(self, project: Project, key: str) -> list[str]:
-        """Return the ids of all records, in REDCap's order."""
+    def _listed(self, project: Project, key: str, by: list[str]) -> list[Key]:
+        """Return the keys of all rows, in REDCap's order; of the record's id alone REDCap gives one row of each."""
         rows = self._ask(
             "which records there are",
-            lambda: project.export_records(fields=[key], event_name="unique"),
-            lambda found: self._shape(found, key, [key], None),
+            lambda: project.export_records(fields=[key, *by], event_name="unique"),
+            lambda found: self._shape(found, key, [key, *by], None),
         )
-        return list(dict.fromkeys(str(row[key]) for row in rows))
+        return list(dict.fromkeys(_key(row, key) for row in rows))
 
     def _batch(self, project: Project, key: str, wanted: list[str], batch: list[str]) -> list[Row]:
         ask = partial(project.export_records, records=batch, fields=wanted, event_name="unique")
@@ -166,13 +170,13 @@ class RedcapApi:
         )
         return found
 
-    def _require_gone(self, gone: list[str], project: Project, key: str) -> None:
-        """UnreachableError when REDCap gave nothing of a record that it still has."""
-        there = set(self._ids(project, key))
-        lost = [one for one in gone if one in there]
+    def _require_gone(self, lacking: set[Key | str], project: Project, key: str, by: list[str]) -> None:
+        """UnreachableError when REDCap gave nothing of a record, or of a row, that it still has."""
+        lost = [one[0] for one in self._listed(project, key, by) if one in lacking or one[0] in lacking]
         if lost:
             raise UnreachableError(
-                f"REDCap's API ({self.url}) lists records of which it gives nothing ({_some(lost)}): nothing was used. "
+                f"REDCap's API ({self.url}) lists records of which it gives nothing, or not every row "
+                f"({_some(list(dict.fromkeys(lost)))}): nothing was used. "
                 f"Try again; if it stays so, ask for fewer records at once ({self._setting} batch_records)."
             )
 
@@ -238,6 +242,10 @@ class RedcapApi:
         if now < self._free_at:
             self._sleep(self._free_at - now)
         self._free_at = max(now, self._free_at) + 60 / self._policy.requests_per_minute
+
+
+def _key(row: Row, key: str) -> Key:
+    return tuple(str(row.get(name) or "") for name in (key, *_ADDED))
 
 
 def _described(metadata: Any) -> str | None:

@@ -22,7 +22,9 @@ def request_fields(policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMN
     names = {name: policy.fields.get(name, name) for name in EXPORT.columns if name != EVENT}
     names[complete] = policy.fields.get(complete, f"{policy.instrument}_complete")
     names[EVENT] = EVENT
-    return Fields({name: names[name] for name in EXPORT.columns}, needed, TABLE, "[support] fields")
+    ours = {name: names[name] for name in EXPORT.columns}
+    # Of a request and of each response one, or the API would list records alone.
+    return Fields(ours, needed, TABLE, "[support] fields", listed=("project_id", complete))
 
 
 def read_service_requests(path: Path, policy: SupportPolicy, *, needed: Sequence[str] = LINE_COLUMNS) -> Export:

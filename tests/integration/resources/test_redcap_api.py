@@ -239,6 +239,15 @@ class TestWhatIsRead:
         assert peak < 150_000_000
 
 
+def _three_responses(start_redcap: Start) -> RedcapProject:
+    rows = [{"record_id": "6", "project_id": "17"}]
+    rows += [
+        {"record_id": "6", "redcap_repeat_instrument": INSTRUMENT, "redcap_repeat_instance": str(one), "time2": "30"}
+        for one in (1, 2, 3)
+    ]
+    return start_redcap(SUPPORT, repeating=(INSTRUMENT,), rows=rows)
+
+
 def _once(project: RedcapProject, at: int, answer: Answer) -> None:
     """Let the answer at a place be another, once."""
     project.meanwhile = lambda _: project.instead.append(answer) if len(project.asked) == at + 1 else None
@@ -321,10 +330,25 @@ class TestWhatPasses:
         with pytest.raises(UnreachableError, match="has not ended its answer within 20 seconds"):
             client(project, clock, timeout_seconds=2, attempts=1).export(NOTES)
 
+    def test_a_record_of_which_some_rows_are_never_given_leaves_nothing_to_use(self, start_redcap: Start) -> None:
+        there = _three_responses(start_redcap)
+        whole = there._export
+        there._export = lambda names, records: _of(there, there.rows[: 2 if records else 9], whole, names)  # type: ignore[method-assign]
+        with pytest.raises(UnreachableError, match=r"not every row \(6\): nothing was used. Try again"):
+            client(there).export(request_fields(SupportPolicy()))
+
+    def test_a_response_that_somebody_deletes_meanwhile_is_left_out(self, start_redcap: Start) -> None:
+        there = _three_responses(start_redcap)
+        there.meanwhile = lambda form: there.rows.__delitem__(slice(2, None)) if "records[0]" in form else None
+        read = service_requests(client(there).export(request_fields(SupportPolicy())).rows)
+        assert read.responses["instance"].tolist() == [1]
+
     def test_a_record_that_is_listed_and_never_given_leaves_nothing_to_use(self, project: RedcapProject) -> None:
         whole = project._export
         project._export = lambda names, records: whole(names, [one for one in records if one != "6"])  # type: ignore[method-assign]
-        with pytest.raises(UnreachableError, match=r"lists records of which it gives nothing \(6\): nothing was used"):
+        with pytest.raises(
+            UnreachableError, match=r"lists records of which it gives nothing, or not every row \(6\): nothing"
+        ):
             client(project).export(NOTES)
 
 
