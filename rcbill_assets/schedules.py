@@ -26,6 +26,7 @@ from rcbill_assets.lifecycle.owners import CLEAN_UP_OWNERSHIP, DECIDE_BILLABLE
 from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.resources.clock import AS_OF_TAG
 from rcbill_assets.resources.site import Site
+from rcbill_assets.rules.account_telling import EXPIRY_AT, EXPIRY_DAY
 
 MONTHLY_BILLING_CRON = "5 8 5 * *"
 DAYS_OF_A_WEEK = 7
@@ -151,9 +152,11 @@ def account_consequences(jobs: Mapping[str, UnresolvedAssetJobDefinition], site:
     def at(name: str, cron: str, says: str) -> ScheduleDefinition:
         return scheduled(jobs[name], site, cron, says, lambda _: None if bills_accounts(site.policy) else NO_ACCOUNTS)
 
+    hour, minute = EXPIRY_AT
+    expiry = f"{minute} {hour} {EXPIRY_DAY} * *"
     return [
         at(REOPEN_ACCOUNTS, "25 1 * * *", "Each day at 1:25: accounts that are paid for again are reopened."),
-        at(EXPIRE_ACCOUNTS, "30 7 1 * *", "Day 1 at 7:30: accounts that are not paid for are expired."),
+        at(EXPIRE_ACCOUNTS, expiry, f"Day {EXPIRY_DAY} at {hour}:{minute}: accounts not paid for are expired."),
         at(TELL_OVERDUE_ACCOUNTS, "11 10 1,15 * *", "Days 1 and 15 at 10:11: sponsors and PIs are told of it."),
     ]  # fmt: skip
 

@@ -128,7 +128,7 @@ def recorded_accounts(site: Site, job: str, set_id: int, by: By) -> AccountAlong
 
 
 def all_that_is_asked(facts: AccountFacts, accounts: pd.Series) -> pd.DataFrame:
-    """Return every item that has to be paid before these accounts are reopened, due or not yet."""
+    """Return every item that has to be paid before these accounts are reopened: all invoiced ones, due or not yet."""
     items = unpaid_items(facts, days=0, billed="account")
     return items[items["account"].isin(accounts)]
 

@@ -30,9 +30,10 @@ class AccountFacts(Known):
 def accounts_now(facts: AccountFacts) -> pd.DataFrame:
     """Return the accounts with what protects them, whom mail reaches, and how we expired them.
 
-    `sponsor_address`, `pi_address`: missing where no mail can be sent there. `expired_at` and `before` are of the last
-    time that we expired it and did not reopen it: when, and the expiration before that (missing: never); `by_us`: what
-    we wrote then still stands. `change_set_id` and `unit` say which change set did it.
+    `sponsor_address`, `redcap_sponsor_address`, `pi_address`: missing where no mail can be sent there. `expired_at` and
+    `before` are of the last time that we expired it and did not reopen it: when, and the expiration before that
+    (missing: never); `expired_for` is its line item; `by_us`: what we wrote then still stands. `change_set_id` and
+    `unit` say which change set did it.
     """
     rows = facts.accounts
     bad = bad_addresses(facts.bounces, facts.latest)
@@ -42,7 +43,7 @@ def accounts_now(facts: AccountFacts) -> pd.DataFrame:
         unreadable=rows["problem"].notna(),
         # The account itself, its PI, or the department of either, as when it is billed.
         exempt=exempt(named, facts.exemptions, facts.latest, facts.persons),
-        **{f"{who}_address": _reached(rows[f"{who}_email"], bad) for who in ("sponsor", "pi")},
+        **{f"{who}_address": _reached(rows[f"{who}_email"], bad) for who in ("sponsor", "redcap_sponsor", "pi")},
         pi_name=blank_to_missing(
             (rows["pi_first_name"].fillna("") + " " + rows["pi_last_name"].fillna("")).str.strip()
         ),
@@ -66,6 +67,7 @@ def _expired_by_us(facts: AccountFacts) -> pd.DataFrame:
             "account": ours["account"],
             "expired_at": ours["as_of"],
             "before": pd.to_datetime(pd.Series(before, index=ours.index, dtype=object), utc=True).astype(UTC_TIME),
+            "expired_for": ours["line_item_id"],
             "change_set_id": ours["change_set_id"],
             "unit": ours["unit"],
         }

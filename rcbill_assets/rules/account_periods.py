@@ -93,9 +93,9 @@ def renewals(history: pd.DataFrame, lines: pd.DataFrame, is_free: IsFree, billin
     `billed_through`, and, where it was renewed beyond that, `seen_at` (first), `late` (it had lapsed by then), `free`,
     `periods`, `period_start`, `period_end`.
 
-    A month bills the renewals that were first seen in it, and those that earlier months, since the service's first, were
-    to bill and the ledger has no line for. The last finished month also has those seen since, so that they need not
-    wait for the next run. What was taken back or shortened before it was billed is no renewal, or a shorter one.
+    A month bills the renewals that were first seen in it, and those that earlier months, since the service's first,
+    were to bill and the ledger has no line for. The last finished month also has those seen since, so that they need
+    not wait for the next run. What was taken back or shortened before it was billed is no renewal, or a shorter one.
 
     What is billed through is the expiration first seen, or the latest seen before the service's first month, or the end
     of any line: months are billed in their order, and one that is decided again counts what later ones have billed. A

@@ -46,11 +46,11 @@ def account_renewals(
 
     `price_on`: the price of a period in force on a day.
 
-    Owed is what was renewed beyond what is billed through, in the month or before it: what an earlier month held back is
-    this month's to bill, or to hold back again. Held back is an account whose expiration cannot be read,
-    one for which nobody can be invoiced, and one without a price on the first day of its period. What is shortened, or
-    never expires, is not owed and says so. An exemption counts when it was in force as the renewal was first seen; it
-    is of the account itself, of its PI, or of the department of either.
+    Owed is what was renewed beyond what is billed through, in the month or before it: what an earlier month held back
+    is this month's to bill, or to hold back again. Held back is an account whose expiration cannot be read, one for
+    which nobody can be invoiced, and one without a price on the first day of its period. What is shortened, or never
+    expires, is not owed and says so. An exemption counts when it was in force as the renewal was first seen; it is of
+    the account itself, of its PI, or of the department of either.
     """
     accounts = frames.accounts
 

@@ -1,4 +1,4 @@
-"""Who is told of accounts that are not paid for: the sponsor and the PI, each once (DOMAIN.md section 12). Pure."""
+"""Who is told of accounts that are not paid for: the sponsors and the PI, each once (DOMAIN.md section 12). Pure."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from rcbill_assets.rules.telling import filled
 from rcbill_assets.schemas.account_consequences import ACCOUNTS_TO_TELL
 from rcbill_assets.text import comparable
 
-# When accounts are expired, by the site's clock (schedules.py).
+# When accounts are expired, by the site's clock: schedules.py has it from here.
 EXPIRY_DAY, EXPIRY_AT = 1, (7, 30)
 
 
 def whom_to_tell(facts: AccountFacts, items: pd.DataFrame) -> pd.DataFrame:
     """Return whom to tell of items (`account`, ITEM_FACTS, `on_day` where it is known): schema ACCOUNTS_TO_TELL.
 
-    A sponsor who is the PI is told once. An account whom nobody can be reached for has rows without an address.
+    Told are the sponsor by its request, the one that REDCap has now, and the PI; who is two of them once. An account
+    whom nobody can be reached for has rows without an address.
     """
     rows = items.merge(accounts_now(facts), on="account")
     sponsor = rows.assign(address=rows["sponsor_address"], name=rows["sponsor_name"], is_sponsor=1)
+    # REDCap's own is who has to know where the request's has left since.
+    other = rows.assign(address=rows["redcap_sponsor_address"], name=None, is_sponsor=1)
     pi = rows.assign(address=rows["pi_address"], name=rows["pi_name"], is_sponsor=0)
-    both = pd.concat([part for part in (sponsor, pi) if not part.empty]) if len(rows) else sponsor
-    told = both[both["address"].notna()].assign(same=lambda some: comparable(some["address"]))
+    everybody = pd.concat([sponsor, other.astype(sponsor.dtypes), pi]) if len(rows) else sponsor
+    told = everybody[everybody["address"].notna()].assign(same=lambda some: comparable(some["address"]))
     told = told.drop_duplicates(["account", "line_item_id", "same"])
-    silent = sponsor[sponsor["address"].isna() & rows["pi_address"].isna()].assign(name=None, is_sponsor=0)
+    nobody = rows[["sponsor_address", "redcap_sponsor_address", "pi_address"]].isna().all(axis=1)
+    silent = sponsor[nobody].assign(name=None, is_sponsor=0)
     parts = [part for part in (told, silent) if not part.empty]
     return filled(pd.concat(parts) if parts else told, ACCOUNTS_TO_TELL, "account")
 

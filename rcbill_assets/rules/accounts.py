@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from rcbill_assets.rules.facts import looked_up
 from rcbill_assets.schemas.accounts import ACCOUNT_PROJECTS, ACCOUNTS, EXPIRATIONS, SPONSORLESS
 from rcbill_assets.schemas.columns import UTC_TIME
 from rcbill_assets.schemas.intake import conform
@@ -31,7 +32,8 @@ def accounts(
     """Return one row per account (schema ACCOUNTS).
 
     `requests`: schema ACCOUNT_REQUESTS; `rejects`: of `auth` and `user_accounts`; the rest as REDCap's tables. Names
-    match without case and outer blanks. The sponsor is the request's, else REDCap's; the PI and the fiscal contact are
+    match without case and outer blanks. The sponsor is the request's, else REDCap's,
+    who is told too where that is somebody else; the PI and the fiscal contact are
     the request's. An account whose expiration cannot be read has a `problem`.
     """
     rows = pd.DataFrame({"account": comparable(auth["username"]), "username": auth["username"]})
@@ -46,6 +48,9 @@ def accounts(
     sponsors = sponsors.drop(columns="user_lastlogin")
     rows = rows.assign(sponsor=comparable(sponsor)).merge(sponsors, on="sponsor", how="left")
     known = rows["sponsor"].isin(sponsors["sponsor"])
+    there = told[told["user_suspended_time"].isna()].set_index("account")["address"]
+    in_redcap = comparable(rows["user_sponsor"])
+    other = looked_up(in_redcap, there[there.index.notna()]).mask(in_redcap.eq(rows["sponsor"]).fillna(False))
     gone = sponsor.notna() & (~known | rows["sponsor_suspended"].notna())
     return conform(
         pd.DataFrame(
@@ -62,6 +67,7 @@ def accounts(
                 "sponsor_name": rows["name"],
                 "sponsor_email": first_present(rows["sponsor_email"], rows["address"]),
                 "sponsor_is_gone": gone.astype("Int64"),
+                "redcap_sponsor_email": other,
                 **{name: rows[name] for name in _OF_REQUEST},
                 "problem": rows["account"].map(_problems(rejects)).astype("string"),
             }

@@ -52,6 +52,7 @@ ACCOUNTS = pa.DataFrameSchema(
         "sponsor_name": text("The sponsor's name, of REDCap's user"),
         "sponsor_email": text("The sponsor's address: of the request, else of REDCap's user"),
         "sponsor_is_gone": flag("1 when REDCap knows no such sponsor, or has suspended them", nullable=False),
+        "redcap_sponsor_email": text("Address of REDCap's user_sponsor, where that is somebody else, who is not gone"),
         "pi_first_name": text("First name of the PI"),
         "pi_last_name": text("Last name of the PI"),
         "pi_email": text("The PI's address"),

@@ -72,7 +72,7 @@ def done(at: datetime, consequence: str = EXPIRED, *, before: datetime | None = 
     kept = {"expiration": None if before is None else before.isoformat()}
     return {
         "change_set_id": number, "unit": "user 7", "account": "ext.ada", "consequence": consequence, "as_of": at,
-        "facts": json.dumps(kept), "at": at,
+        "line_item_id": 101, "facts": json.dumps(kept), "at": at,
     }  # fmt: skip
 
 

@@ -20,6 +20,14 @@ class TestOverdue:
         assert rows["is_sponsor"].tolist() == [0, 1]
         assert rows["open"].tolist() == [Decimal("60.00")] * 2
 
+    def test_the_sponsor_that_redcap_has_now_is_told_too(self) -> None:
+        other = account(redcap_sponsor_email="new@example.org", sponsor_email=None)
+        rows = overdue_accounts(facts(other, items=[item(70)]))
+        assert mails(rows) == [("new@example.org", "ext.ada"), (PI, "ext.ada")]
+        assert rows["is_sponsor"].tolist() == [1, 0]
+        same = account(redcap_sponsor_email=SPONSOR.upper())
+        assert len(overdue_accounts(facts(same, items=[item(70)]))) == 2
+
     def test_who_is_both_is_told_once(self) -> None:
         rows = overdue_accounts(facts(account(pi_email=SPONSOR.upper()), items=[item(70), item(80, number=102)]))
         assert rows["is_sponsor"].tolist() == [1, 1]

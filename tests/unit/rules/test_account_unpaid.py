@@ -126,6 +126,14 @@ class TestItWaits:
         assert decided(told=[told(address="old@example.org")]) == ("held back", "not_told")
         assert decided(account(sponsor_email="new@example.org", pi_email=None)) == ("held back", "not_told")
 
+    def test_for_one_that_not_only_a_sponsor_has_who_is_gone(self) -> None:
+        gone = account(sponsor_is_gone=1)
+        assert decided(gone) == ("held back", "not_told")
+        assert decided(gone, told=[told(), told(address=PI)]) == ("act", "due")
+        other = account(sponsor_is_gone=1, redcap_sponsor_email="new@example.org")
+        assert decided(other, told=[told(address="new@example.org")]) == ("act", "due")
+        assert decided(account(sponsor_is_gone=1, pi_email=None)) == ("held back", "nobody_reachable")
+
     def test_when_it_came_back(self) -> None:
         assert decided(bounces=[bounce(1)]) == ("held back", "not_told")
         assert decided(bounces=[bounce(30)]) == ("act", "due"), "of what was sent before"
@@ -189,9 +197,23 @@ class TestAnAccountIsReopened:
         assert (row["outcome"], row["rule"], row["new_expiration"]) == ("act", "settled_and_lapsed", ago(40))
         assert "stays expired" in row["why"]
 
-    @pytest.mark.parametrize("owed", [item(), item(5), item(status="sent"), item(on_hold=1)])
-    def test_not_while_one_of_its_items_is_not_settled(self, owed: Row) -> None:
-        assert reopened(PAID, {**owed, "id": 2}) is None
+    def test_though_another_item_is_merely_sent(self) -> None:
+        """Nobody has an invoice for it yet, and the mails ask for what is invoiced."""
+        assert reopened(PAID, item(status="sent", number=2)) == "due"
+
+    @pytest.mark.parametrize("owed", [item(), item(5), item(on_hold=1)])
+    def test_not_while_another_invoice_of_it_is_open_which_is_said(self, owed: Row) -> None:
+        known = facts(account(expiration=ago(40)), items=[PAID, {**owed, "id": 2}], **EXPIRED_BY_US)
+        row = only(reopenings(known))
+        assert (row["outcome"], row["rule"], row["line_item_id"]) == ("held back", "another_item_open", 2)
+        assert row["invoice_number"] == "INV7"
+
+    def test_not_while_it_is_not_known_whether_it_is_paid_which_is_said(self) -> None:
+        assert reopened(item(status="unreconciled", open=Decimal(0))) == "not_reconciled"
+
+    def test_not_while_what_it_was_expired_for_is_open(self) -> None:
+        assert reopened(item()) is None
+        assert reopened(item(), item(status="paid", open=Decimal(0), number=2)) is None
 
     def test_not_when_somebody_has_given_it_another_expiration(self) -> None:
         assert reopened(PAID, at=NEXT_YEAR) is None

@@ -72,6 +72,15 @@ class TestAccounts:
         assert one(users=left)["sponsor_is_gone"] == 1
         assert one(users=users({"ui_id": 7, "username": "ext"}))["sponsor_is_gone"] == 1
 
+    def test_the_sponsor_that_redcap_has_is_known_where_it_is_somebody_else(self) -> None:
+        ext, ada = {"ui_id": 7, "username": "ext"}, {"ui_id": 1, "username": "ada"}
+        bo = {"ui_id": 2, "username": "bo", "user_email": "bo@example.org"}
+        theirs = user_accounts({"user_sponsor": "BO"})
+        assert one(users=users(ext, ada, bo), user_accounts=theirs)["redcap_sponsor_email"] == "bo@example.org"
+        left = {**bo, "user_suspended_time": local("2026-01-01")}
+        assert pd.isna(one(users=users(ext, ada, left), user_accounts=theirs)["redcap_sponsor_email"])
+        assert pd.isna(one()["redcap_sponsor_email"]), "the same one"
+
     def test_redcap_may_not_know_the_account_yet(self) -> None:
         row = one(user_accounts=user_accounts({"username": "bo"}))
         assert pd.isna(row["ui_id"])
