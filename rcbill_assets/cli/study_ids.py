@@ -10,7 +10,7 @@ import typer
 
 from rcbill_assets.cli.common import Who, Why, show, the_site, who_is_it
 from rcbill_assets.ledger.study_ids import Loaded, StudyIds
-from rcbill_assets.resources.study_ids_file import read_study_ids
+from rcbill_assets.resources.study_ids_file import HOW_INSTANCES_ARE_NAMED, read_study_ids, well_named
 from rcbill_assets.rules.study_ids import shared_study_ids
 
 study_ids_app = typer.Typer(
@@ -39,7 +39,10 @@ def set_one(
     who: Who = None,
 ) -> None:
     """Bring the study id of one service instance; one that is not there yet begins with it."""
-    _bring(pd.DataFrame({"service_instance_id": [instance], "study_id": [study_id]}), who, why, source="by hand")
+    one = pd.DataFrame({"service_instance_id": [instance.strip()], "study_id": [study_id]})
+    if not well_named(one["service_instance_id"]).all():
+        raise typer.BadParameter(f"{instance} names no service instance: {HOW_INSTANCES_ARE_NAMED}.")
+    _bring(one, who, why, source="by hand")
 
 
 @study_ids_app.command("relate")

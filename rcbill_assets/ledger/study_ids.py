@@ -6,6 +6,7 @@ Whose id becomes whose is `rules/study_ids.py`'s.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,9 @@ from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.state import newest_value
 from rcbill_assets.ledger.store import Ledger
 from rcbill_assets.ledger.support_tables import brought_study_ids
+from rcbill_assets.rules.accounts import CODE as ACCOUNT
 from rcbill_assets.statuses import ASSIGNED, PROVISIONAL
+from rcbill_assets.text import comparable
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class StudyIds:
 
         An instance without one takes it, and its line items without one with it; one that has a provisional id takes
         another for it. What has an id from the fiscal team keeps it, and is named. An instance that is not there yet
-        will begin with it. The same again does nothing.
+        will begin with it. The same again does nothing. Accounts are named without case, as they are billed.
         """
 
         def work(connection: Connection) -> Loaded:
@@ -88,7 +91,7 @@ class StudyIds:
             b = brought_study_ids.c
             newest = _pairs(connection, sa.select(b.service_instance_id, b.study_id).order_by(b.id))
             assigned, provisional, known, refused = 0, 0, 0, []
-            for instance, study_id in zip(ids["service_instance_id"], ids["study_id"], strict=True):
+            for instance, study_id in zip(_named(ids["service_instance_id"], have), ids["study_id"], strict=True):
                 there, has = instance in have, have.get(instance)
                 if has == study_id or (not there and newest.get(instance) == study_id):
                     known += 1
@@ -114,14 +117,17 @@ class StudyIds:
         return self.ledger.write(work)
 
     def relate(self, one: str, other: str, *, who: str, why: str, now: datetime) -> bool:
-        """Record that two service instances belong together; return whether that is new. LedgerError says what not."""
-        a, b = sorted((one, other))
-        if a == b:
-            raise LedgerError(f"{a} belongs together with itself: name two service instances.")
+        """Record that two service instances belong together; return whether that is new. LedgerError says what not.
+
+        Accounts are named without case, as they are billed.
+        """
 
         def work(connection: Connection) -> bool:
             i, pairs = t.service_instances.c, t.service_instance_relationships
-            there = set(connection.scalars(sa.select(i.service_instance_id).where(i.service_instance_id.in_((a, b)))))
+            there = set(connection.scalars(sa.select(i.service_instance_id)))
+            a, b = sorted(_named(pd.Series([one, other]), there))
+            if a == b:
+                raise LedgerError(f"{a} belongs together with itself: name two service instances.")
             missing = [name for name in (a, b) if name not in there]
             if missing:
                 raise LedgerError(
@@ -136,6 +142,20 @@ class StudyIds:
             return True
 
         return self.ledger.write(work)
+
+
+def _named(instances: pd.Series, there: Collection[str]) -> list[str]:
+    """Return service instances as they are, or will be, named: an account's as the one that there is writes it, else
+    as accounts compare (rules/account_study_ids.py). The others, and those that are there to the letter, stay.
+    """
+    start = f"{ACCOUNT}-"
+    accounts = pd.Series(sorted(name for name in there if name.startswith(start)), dtype="string")
+    known = dict(zip(comparable(accounts.str.removeprefix(start)), accounts, strict=True))
+    names = comparable(instances.astype("string").str.removeprefix(start))
+    return [
+        str(instance) if instance in there or not str(instance).startswith(start) else known.get(name, start + name)
+        for instance, name in zip(instances, names, strict=True)
+    ]
 
 
 def _pairs(connection: Connection, query: sa.Select[Any]) -> dict[str, str | None]:

@@ -79,3 +79,18 @@ def test_things_that_belong_together_share(ledger: Ledger) -> None:
         ids.relate("1-9", "1-8", who="ada", why="one study", now=NOW)
     with pytest.raises(LedgerError, match="belongs together with itself"):
         ids.relate("1-8", "1-8", who="ada", why="one study", now=NOW)
+
+
+def test_accounts_are_named_without_case_as_they_are_billed(ledger: Ledger) -> None:
+    row = {"service_instance_id": "3-Bo", "service_code": "3", "identifier": "Bo"}
+    with ledger.engine.begin() as connection:
+        connection.execute(t.service_instances.insert(), {**row, "active": True, "created_at": NOW, "source": "test"})
+    ids = StudyIds(ledger)
+    brought = pd.DataFrame({"service_instance_id": ["3-Ext", "3-BO"], "study_id": ["41", "42"]})
+    first = ids.bring(brought, who="ada", why="asked", source="test", now=NOW)
+    assert (first.assigned, first.provisional) == (1, 1)
+    assert known(ledger) == {"1-8": "1738", "3-ext": "41", "3-Bo": "42"}
+    assert ids.bring(brought, who="ada", why="asked", source="test", now=NOW).known == 2
+    assert ids.relate("3-bo", "1-7", who="ada", why="one study", now=NOW)
+    with pytest.raises(LedgerError, match="3-Bo belongs together with itself"):
+        ids.relate("3-bo", "3-BO", who="ada", why="one study", now=NOW)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from rcbill_assets.errors import SourceError
-from rcbill_assets.resources.study_ids_file import read_study_ids
+from rcbill_assets.resources.study_ids_file import read_study_ids, well_named
 
 
 @pytest.fixture
@@ -41,10 +42,19 @@ def test_rows_that_say_nothing_are_set_aside_with_their_number(file: Path) -> No
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["7554", "1-7a", "1-", "9-12", "3-", "ext", "4-shift"])
+def test_what_names_no_service_instance_is_set_aside(file: Path, name: str) -> None:
+    found, (said,) = read(file, f"service_instance_id,study_id\n1-7,5\n{name},6\n")
+    assert found == [["1-7", "5"]]
+    assert said.startswith("Row 2 names no service instance: ")
+    assert well_named(pd.Series([name, "2-6267", "3-Ext.Ada@x", None])).tolist() == [False, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("project_id,study_id\n7,1\n7,2\n", "gives 1-7 more than one study id"),
+        ("service_instance_id,study_id\n3-Ext,1\n3-ext,2\n", "gives 3-ext more than one study id"),
         ("name,study_id\nx,1\n", "names nothing that has a study id"),
         ("project_id,study_id\n7\n", "is no whole CSV"),
     ],
