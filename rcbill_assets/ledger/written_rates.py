@@ -49,7 +49,7 @@ class WrittenRates:
                 event=updates[EVENT].fillna(""),
                 instance=updates["redcap_repeat_instance"],
                 old_rate=updates["recorded_rate"],
-                new_rate=[Decimal(int(rate)) for rate in updates["billable_rate"]],
+                new_rate=updates["billable_rate"].astype(object).map(Decimal),
             ),
             WRITTEN_RATES,
         )

@@ -90,13 +90,13 @@ class RedcapApi:
         self._hook.odd_text = False
         project, key, wanted = self._project(fields)
         by = [fields.names[name] for name in fields.listed if fields.names[name] in wanted]
-        listed = None if records is not None else self._listed(project, key, by)
-        ids = list(dict.fromkeys(records if listed is None else (one[0] for one in listed)))
+        listed = self._listed(project, key, by) if records is None else []
+        ids = list(dict.fromkeys([one[0] for one in listed] if records is None else records))
         parts: list[pd.DataFrame] = []
-        lacking: set[Key | str] = set(ids if listed is None else listed)
+        lacking: set[Key | str] = set(listed if records is None else ids)
         for batch in _parts(ids, self._policy.batch_records):
             found = self._batch(project, key, wanted, batch)
-            lacking -= {str(row[key]) for row in found} if listed is None else {_key(row, key) for row in found}
+            lacking -= {_key(row, key) for row in found} if records is None else {str(row[key]) for row in found}
             parts.append(self._frame(found, fields, wanted))
         if lacking:
             self._require_gone(lacking, project, key, by)

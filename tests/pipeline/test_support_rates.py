@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -275,7 +276,7 @@ def test_killed_anywhere_and_run_again_all_rates_stand(
 ) -> None:
     house = house_of(make_house, requests, api={"batch_records": 2})
     site = house.site
-    updates = decide_rates(site, requests_of(site)[0].responses)
+    updates = decide_rates(site, requests_of(site)[0].responses, datetime.fromisoformat(AS_OF))
     begun = len(requests.asked)
 
     def killed(ask: Callable[[], Any], hook: Any) -> Any:
@@ -298,7 +299,7 @@ def test_killed_anywhere_and_run_again_all_rates_stand(
 def test_two_at_once_write_the_same(make_house: MakeHouse, requests: RedcapProject) -> None:
     house = house_of(make_house, requests)
     site, other = house.site, house.site
-    updates = decide_rates(site, requests_of(site)[0].responses)
+    updates = decide_rates(site, requests_of(site)[0].responses, datetime.fromisoformat(AS_OF))
     requests.meanwhile = _once(lambda: write_rates(other, updates, "another"), requests)
     written_here, _, trouble = write_rates(site, updates, "a-run")
     assert len(written(requests)) == 2 * len(FREE)
@@ -347,7 +348,7 @@ def test_hours_raised_after_our_0_are_decided_by_the_rate_before(
     with_hours(requests, "5")
     assert run(house).success
     assert rates(requests) == AS_WRITTEN | {("6", "3"): "0"}, "45 minutes are marked, and an hour comes before five"
-    recorded, _, free = free_of(house.site, requests_of(house.site)[0].responses)
+    recorded, _, free = free_of(house.site, requests_of(house.site)[0].responses, datetime.fromisoformat(AS_OF))
     of_five = recorded["hours"] == 5
     assert recorded.loc[of_five, "rate"].tolist() == [130]
     assert free[of_five].isna().all()
@@ -369,7 +370,12 @@ def test_a_right_that_is_not_there_is_not_asked_for_row_by_row(make_house: MakeH
     for number in range(1, 30):
         rows += [{"record_id": str(number), "project_id": str(number)}, response(str(number), 1, 30)]
     there = start_redcap(FIELDS, repeating=(INSTRUMENT,), rows=rows)
-    there._import = lambda _: error(400, "No right to import")(None)  # type: ignore[method-assign]
+
+    def refuses(form: Mapping[str, str]) -> None:
+        if "data" in form:
+            there.instead.append(error(400, "No right to import"))
+
+    there.meanwhile = refuses
     house = house_of(make_house, there)
     done = run(house)
     assert "No right to import" in done.reasons[0]

@@ -20,10 +20,8 @@ BILLED: dict[str, Any] = {"services": {"2": {"first_billing_month": "2026-10"}}}
 SCHEMAS = {"requests": REQUESTS, "responses": RESPONSES, "rejects": REJECTS}
 
 
-def site(home: Path, **policy: Any) -> Site:
-    return Site(
-        Settings(Policy.model_validate(policy), home, "sqlite:////nowhere/redcap.db", "sqlite:////nowhere/l.db")
-    )
+def site(home: Path, ledger: Path = Path("/nowhere/l.db"), **policy: Any) -> Site:
+    return Site(Settings(Policy.model_validate(policy), home, "sqlite:////nowhere/redcap.db", f"sqlite:///{ledger}"))
 
 
 def put(home: Path, *rows: dict[str, str]) -> None:
@@ -43,10 +41,10 @@ def frames(result: dg.ExecuteInProcessResult) -> dict[str, pd.DataFrame]:
     return found
 
 
-def test_requests_responses_and_what_cannot_be_read(tmp_path: Path) -> None:
+def test_requests_responses_and_what_cannot_be_read(tmp_path: Path, empty_ledger: Path) -> None:
     response = {"record_id": "6", "redcap_repeat_instrument": "help_desk_response", "redcap_repeat_instance": "1"}
     put(tmp_path, {"record_id": "6", "project_id": "17"}, response | {"time2": "30", "billable_rate": "dear"})
-    found = frames(extract(site(tmp_path, **BILLED)))
+    found = frames(extract(site(tmp_path, empty_ledger, **BILLED)))
     assert found["requests"]["project_id"].tolist() == [17]
     assert found["responses"]["hours"].map(str).tolist() == ["0.5"]
     assert found["rejects"][["column", "value"]].values.tolist() == [["billable_rate", "dear"]]
@@ -74,6 +72,20 @@ def test_nothing_is_billed_while_a_site_that_bills_them_has_no_export(tmp_path: 
     result = extract(site(tmp_path, **BILLED))
     assert not result.success
     assert "service-requests.csv is not there: put the records export" in said_by(result)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [([], "has no request that can be read: check"), ([{"record_id": "6"}], "has no response that can be read: check")],
+)
+def test_nor_of_an_export_without_hours(
+    tmp_path: Path, empty_ledger: Path, rows: list[dict[str, str]], says: str
+) -> None:
+    put(tmp_path, *rows)
+    assert frames(extract(site(tmp_path)))["responses"].empty, "where they are not billed, that is how it begins"
+    result = extract(site(tmp_path, empty_ledger, **BILLED))
+    assert not result.success
+    assert f"service-requests.csv {says}" in said_by(result)
 
 
 @pytest.mark.parametrize("content", ["", "record_id\n6\n", ",".join(LINE_COLUMNS) + "\n6,cut"])
