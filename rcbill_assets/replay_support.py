@@ -14,17 +14,19 @@ from typing import Protocol
 
 import pandas as pd
 
-from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.errors import UnknownDecisionError
 from rcbill_assets.ledger.peer_import import PeerBilling
 from rcbill_assets.ledger.peer_plan import with_billing_ids
 from rcbill_assets.ledger.store import Ledger
+from rcbill_assets.ledger.study_ids import StudyIds
 from rcbill_assets.ledger.support import Support
 from rcbill_assets.ledger.written_rates import WrittenRates
 from rcbill_assets.policy import Policy
 from rcbill_assets.resources.service_requests_csv import read_service_requests
 from rcbill_assets.rules.study_ids import study_ids_of_projects
 from rcbill_assets.rules.support_billed import billed_by_lines
+from rcbill_assets.rules.support_exempt import exempt_responses
 from rcbill_assets.rules.support_free_hour import as_recorded, free_hours, free_time_remaining
 from rcbill_assets.rules.support_items import support_line_items
 from rcbill_assets.rules.support_lines import CODE, support_lines
@@ -114,13 +116,19 @@ def line_items(site: SupportSite) -> pd.DataFrame:
     ledger_lines = _ledger_lines(site.billing)
     billed = _billed(site, read)
     first = site.policy.service(CODE).first_billing_month
-    free = free_hours(read.responses, billed, policy.free_hour, first) if free_hour == "apply" else _none(read)
     months = Months(site.month, first, policy.late_months)
-    found = _lines(site, read, billed, free, months)
+    inputs, zone = site.inputs, site.policy.zone
+    free = _none(read)
+    if free_hour == "apply":
+        today = BillingMonth.of(site.as_of.astimezone(zone).date())
+        free = free_hours(read.responses, billed, policy.free_hour, months.billed_since, today)
+    exempt = exempt_responses(
+        read.responses, read.requests, inputs["owners"], inputs["exemptions"], inputs.get("persons"), zone
+    )
+    found = _lines(site, read, billed, free, months, exempt)
     if late == "no":
         found = found[found["late"].eq(0)]
-    inputs = site.inputs
-    study_ids = study_ids_of_projects(ledger_lines, read.requests)
+    study_ids = study_ids_of_projects(ledger_lines, read.requests, *_brought(site.billing))
     keys = ledger_lines[["billing_id", "billing_month"]].dropna()
     items = support_line_items(found, inputs["projects"], inputs["owners"], study_ids, keys, site.month, site.policy)
     return pd.DataFrame(
@@ -174,7 +182,7 @@ def free_support_time(site: SupportSite) -> pd.DataFrame:
 def study_ids(site: SupportSite) -> pd.DataFrame:
     """Return the study id of each project that has one, of its own line items or those of its requests."""
     read = _read(site, _STUDY_COLUMNS)
-    found = study_ids_of_projects(_ledger_lines(site.billing), read.requests)
+    found = study_ids_of_projects(_ledger_lines(site.billing), read.requests, *_brought(site.billing))
     return found.rename(columns={"study_id": "ctsi_study_id"})
 
 
@@ -205,15 +213,31 @@ def _billed(site: SupportSite, read: ServiceRequests) -> pd.DataFrame:
 def _free(site: SupportSite, read: ServiceRequests) -> tuple[pd.DataFrame, pd.Series]:
     """Return what is billed of the responses, and what the free hour makes free of them."""
     billed = _billed(site, read)
+    zone, support = site.policy.zone, site.policy.support
     first = site.policy.service(CODE).first_billing_month
-    return billed, free_hours(read.responses, billed, site.policy.support.free_hour, first)
+    months = Months(last_finished_month(site.as_of, zone), first, support.late_months)
+    today = BillingMonth.of(site.as_of.astimezone(zone).date())
+    return billed, free_hours(read.responses, billed, support.free_hour, months.billed_since, today)
+
+
+def _brought(billing: Ledger | PeerBilling) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Return what our ledger knows of study ids besides its lines, and what belongs together."""
+    if not isinstance(billing, Ledger):
+        return None, None
+    known = StudyIds(billing)
+    return known.known(), known.related()
 
 
 def _lines(
-    site: SupportSite, read: ServiceRequests, billed: pd.DataFrame, free: pd.Series, months: Months
+    site: SupportSite,
+    read: ServiceRequests,
+    billed: pd.DataFrame,
+    free: pd.Series,
+    months: Months,
+    exempt: pd.Series | None = None,
 ) -> pd.DataFrame:
     without_project = site.policy.support.bill_without_project
-    parts = support_parts(read.responses, billed, free, months, bill_without_project=without_project)
+    parts = support_parts(read.responses, billed, free, months, bill_without_project=without_project, exempt=exempt)
     return support_lines(parts, read.requests)
 
 

@@ -25,11 +25,13 @@ from rcbill_assets.schemas.support import FREE_TIME, RATE_UPDATES, RATES_WRITTEN
     metadata={"dagster/column_schema": column_schema(RATE_UPDATES)},
     ins={"responses": AssetIn(key=["support", "responses"])},
 )
-def rate_updates_asset(site: ResourceParam[Site], responses: pd.DataFrame) -> Output[pd.DataFrame]:
+def rate_updates_asset(
+    context: AssetExecutionContext, site: ResourceParam[Site], as_of: AsOf, responses: pd.DataFrame
+) -> Output[pd.DataFrame]:
     """Decide which rates become 0."""
     with readable():
         site.ledger.require_newest()
-        updates = decide_rates(site, responses)
+        updates = decide_rates(site, responses, as_of_of(context, as_of))
     return Output(updates, metadata=looked_at(updates))
 
 
@@ -71,11 +73,17 @@ def support_rates_asset(
         "responses": AssetIn(key=["support", "responses"]),
     },
 )
-def free_time_asset(site: ResourceParam[Site], projects: pd.DataFrame, responses: pd.DataFrame) -> Output[pd.DataFrame]:
+def free_time_asset(
+    context: AssetExecutionContext,
+    site: ResourceParam[Site],
+    as_of: AsOf,
+    projects: pd.DataFrame,
+    responses: pd.DataFrame,
+) -> Output[pd.DataFrame]:
     """Work out what is left."""
     with readable():
         site.ledger.require_newest()
-        left = decide_free_time(site, projects, responses)
+        left = decide_free_time(site, projects, responses, as_of_of(context, as_of))
     hours = left["free_support_time_remaining"]
     return Output(left, metadata=about(left, used_up=int((hours == 0).sum()), untouched=int((hours == 1).sum())))
 

@@ -24,9 +24,9 @@ REASON = "Support hours have been logged, or marked free."
 SHOWN = 50_000
 
 
-def decide_free_time(site: Site, projects: pd.DataFrame, responses: pd.DataFrame) -> pd.DataFrame:
+def decide_free_time(site: Site, projects: pd.DataFrame, responses: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     """Return what is left of the free hour of every project that is not deleted (schema FREE_TIME)."""
-    recorded, billed, free = free_of(site, responses)
+    recorded, billed, free = free_of(site, responses, as_of)
     living = projects.loc[projects["date_deleted"].isna(), "project_id"].reset_index(drop=True)
     return conform(free_time_remaining(living, recorded, billed, free), FREE_TIME)
 

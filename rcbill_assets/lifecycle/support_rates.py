@@ -7,10 +7,12 @@ ledger records each rate before it is written, so that our 0 is known from a per
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
+from rcbill_assets.calendar import BillingMonth, last_finished_month
 from rcbill_assets.errors import SourceError
 from rcbill_assets.ledger.support import Support
 from rcbill_assets.ledger.written_rates import WrittenRates
@@ -19,6 +21,7 @@ from rcbill_assets.resources.redcap_api import ContentRefusedError, RedcapApi
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.support_free_hour import as_recorded, free_hours
 from rcbill_assets.rules.support_lines import CODE
+from rcbill_assets.rules.support_parts import Months
 from rcbill_assets.rules.support_rates import as_written, marks_anew, rates_due, still_due
 from rcbill_assets.rules.support_requests import service_requests
 from rcbill_assets.schemas.intake import conform, together
@@ -32,19 +35,22 @@ _PLACE = ["record_id", EVENT, "redcap_repeat_instrument", "redcap_repeat_instanc
 NOT_TRIED = "not tried, since writing has ended before it"
 
 
-def free_of(site: Site, responses: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
+def free_of(site: Site, responses: pd.DataFrame, as_of: datetime) -> tuple[pd.DataFrame, pd.DataFrame, pd.Series]:
     """Return responses (schema RESPONSES) by the rates that people gave them, what the ledger has billed of them, and
     what the free hour makes free of them.
     """
     billed = Support(site.ledger).billed(responses)
     recorded = as_recorded(responses, WrittenRates(site.ledger).newest())
-    first = site.policy.service(CODE).first_billing_month
-    return recorded, billed, free_hours(recorded, billed, site.policy.support.free_hour, first)
+    policy = site.policy
+    first = policy.service(CODE).first_billing_month
+    months = Months(last_finished_month(as_of, policy.zone), first, policy.support.late_months)
+    today = BillingMonth.of(as_of.astimezone(policy.zone).date())
+    return recorded, billed, free_hours(recorded, billed, policy.support.free_hour, months.billed_since, today)
 
 
-def decide_rates(site: Site, responses: pd.DataFrame) -> pd.DataFrame:
+def decide_rates(site: Site, responses: pd.DataFrame, as_of: datetime) -> pd.DataFrame:
     """Return the responses whose rate becomes 0 in the request system (schema RATE_UPDATES)."""
-    recorded, billed, free = free_of(site, responses)
+    recorded, billed, free = free_of(site, responses, as_of)
     return rates_due(recorded, billed, free, instrument=site.policy.support.instrument)
 
 

@@ -59,17 +59,24 @@ def free_already(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Series:
 
 
 def free_hours(
-    responses: pd.DataFrame, billed: pd.DataFrame, mode: Mode, first: BillingMonth | None = None
+    responses: pd.DataFrame,
+    billed: pd.DataFrame,
+    mode: Mode,
+    first: BillingMonth | None = None,
+    until: BillingMonth | None = None,
 ) -> pd.Series:
     """Return for each response the hours that the free hour of its project makes free; missing where it makes none.
 
     `responses`: schema RESPONSES, `billed`: schema BILLED_RESPONSES. Taken are responses with a project, a rate other
     than 0 and known hours, not `always_bill`, not billed yet, by ascending hours, then request and instance, until the
     running total, which starts at what is free already, reaches an hour. The response that reaches it is free as a
-    whole; in `exact` for what is left of the hour. Work before `first`, the first month that is billed here, is settled
-    and takes nothing of the hour, unless it was marked free.
+    whole; in `exact` for what is left of the hour. Work before `first`, the oldest month that is still billed here, is
+    settled and takes nothing of the hour, unless it was marked free; nor does what is dated after `until`, this month.
     """
-    settled = responses["service_month"].lt(str(first)).fillna(False) if first else False
+    month = responses["service_month"]
+    settled = month.lt(str(first)).fillna(False) if first else pd.Series(False, index=responses.index)
+    if until is not None:
+        settled |= month.gt(str(until)).fillna(False)
     rated = responses["rate"].notna() & (responses["rate"] != Decimal(0))
     can_be = (
         responses["project_id"].notna()
@@ -78,7 +85,7 @@ def free_hours(
         & responses["always_bill"].ne(1)
         & responses["problem"].isna()
         & ~is_billed(responses, billed)
-        & ~pd.Series(settled, index=responses.index, dtype=bool)
+        & ~settled.astype(bool)
     )
     rows = responses.loc[can_be.astype(bool), ["project_id", *RESPONSE_KEY]]
     rows = rows.assign(hours=millionths(responses.loc[rows.index, "hours"]).astype("int64"))

@@ -39,6 +39,13 @@ class Months:
         """The oldest month whose late work is still billed."""
         return self.month and BillingMonth.of(months_before(self.month.first_day, self.late_months))
 
+    @property
+    def billed_since(self) -> BillingMonth | None:
+        """The oldest month whose work is billed at all; None where nothing is settled."""
+        if self.first is None or self.oldest is None:
+            return self.first
+        return max(self.first, self.oldest)
+
 
 def support_parts(
     responses: pd.DataFrame,

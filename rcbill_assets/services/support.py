@@ -42,11 +42,13 @@ class Support:
         policy, first = inputs.policy.support, self._first(inputs)
         billed = inputs["billed_responses"]
         responses = as_recorded(inputs["support_responses"], inputs.get("written_rates"))
+        months = Months(inputs.month, first, policy.late_months)
+        today = BillingMonth.of(inputs.as_of.astimezone(inputs.policy.zone).date())
         parts = support_parts(
             responses,
             billed,
-            free_hours(responses, billed, policy.free_hour, first),
-            Months(inputs.month, first, policy.late_months),
+            free_hours(responses, billed, policy.free_hour, months.billed_since, today),
+            months,
             bill_without_project=policy.bill_without_project,
             exempt=exempt_responses(
                 responses,

@@ -152,6 +152,12 @@ class TestWhatIsSettled:
         assert made.notna().tolist() == [False, True, False]
         assert free(found, EXACT) == {("6", 1): "0.25", ("6", 2): "0.75"}
 
+    def test_nor_does_work_dated_ahead(self) -> None:
+        found = read(request(), response(time2="15", end_date="2062-10-10"), response(instance=2, time2="60"))
+        made = free_hours(found.responses, NOT_BILLED, EXACT, None, BillingMonth(2026, 11))
+        assert made.isna().tolist() == [True, False]
+        assert made.iloc[1] == Decimal(1)
+
     def test_unless_it_was_marked_free(self) -> None:
         found = read(request(), {**self.ROWS[1], "billable_rate": "0"}, self.ROWS[2])
         made = free_hours(found.responses, NOT_BILLED, EXACT, BillingMonth(2026, 9))
