@@ -12,12 +12,16 @@ import pytest
 import sqlalchemy as sa
 
 from rcbill_assets.calendar import BillingMonth
+from rcbill_assets.errors import SourceError
+from rcbill_assets.freezable import frames_of
 from rcbill_assets.ledger import support_tables as st
 from rcbill_assets.ledger import tables as t
 from rcbill_assets.ledger.desk import Desk
 from rcbill_assets.receiving import archive_local
+from rcbill_assets.rules.support_requests import service_requests
 from rcbill_assets.schemas.support import EVENT
 from rcbill_assets.services.registry import REGISTRY
+from rcbill_assets.services.support import SUPPORT
 from tests.pipeline.children import bill_at_once
 from tests.pipeline.conftest import MakeHouse
 from tests.pipeline.files import balances, book_of, rows_of
@@ -373,3 +377,14 @@ def test_an_export_that_has_lost_what_was_billed_bills_nothing(make_supported: M
     assert support_lines(house) == before
     house.choose(support={"may_be_gone": "0.5"})
     assert house.bill("2024-11", NOVEMBER).success
+
+
+def test_requests_and_responses_of_two_reads_are_not_billed(make_supported: MakeSupported) -> None:
+    house = make_supported()
+    services = (SUPPORT,)
+    first = service_requests(export(asked(), worked()))
+    then = service_requests(export(asked(project_id="30"), worked()))
+    given = {"projects": pd.DataFrame(), "owners": pd.DataFrame(), "support_requests": first.requests}
+    assert "written_rates" in frames_of(house.site, services, {**given, "support_responses": first.responses})
+    with pytest.raises(SourceError, match=r"read again while they were being loaded: 1 requests .* \(6\). Run this"):
+        frames_of(house.site, services, {**given, "support_responses": then.responses})
