@@ -192,7 +192,7 @@ class TestLeftUndone:
         ]  # fmt: skip
 
         def is_free(some: pd.DataFrame) -> pd.Series:
-            return some["seen_at"].eq(pd.Timestamp(local(free)) if free else pd.NaT)
+            return some["seen_at"].isin([] if free is None else [pd.Timestamp(local(free))])
 
         known = of_schema(ACCOUNT_LINES, {}, *rows)
         (row,) = renewals(looks, known, is_free, billing(month)).to_dict("records")
