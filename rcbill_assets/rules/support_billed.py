@@ -99,7 +99,11 @@ def changed_since_billed(responses: pd.DataFrame, billed: pd.DataFrame) -> pd.Da
             both["billed_project"].astype("string"),
             both["project_id"].astype("string"),
         ),
-        "completeness": (there & both["complete"].ne(1).fillna(value=True), "complete", "not complete"),
+        "completeness": (
+            there & both["complete"].ne(1).fillna(value=True),
+            pd.Series("complete", index=both.index),
+            pd.Series("not complete", index=both.index),
+        ),
     }
     found = [
         conform(both.assign(what=what, billed=was, now=is_)[applies.astype(bool)], CHANGED_SINCE_BILLED)

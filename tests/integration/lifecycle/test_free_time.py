@@ -72,7 +72,7 @@ class TestWhatIsLeft:
         found = read(
             request("1", project_id="1"), response("1", time2="15"), request("2", project_id="2"), response("2")
         )
-        left = decide_free_time(make_site(tmp_path, sqlite_url), projects, found.responses)
+        left = decide_free_time(make_site(tmp_path, sqlite_url), projects, found.responses, AS_OF)
         assert dict(zip(left["project_id"], left["free_support_time_remaining"].map(str), strict=True)) == {
             1: "0.750000",
             3: "1.000000",
