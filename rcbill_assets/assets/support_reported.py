@@ -7,10 +7,12 @@ from rcbill_assets.assets.describe import column_schema, looked_at
 from rcbill_assets.assets.run import OWNER, as_of_of, month_of, readable
 from rcbill_assets.calendar import BillingMonth
 from rcbill_assets.ledger.support import Support
+from rcbill_assets.ledger.written_rates import WrittenRates
 from rcbill_assets.messages.compose import support_reported_message
 from rcbill_assets.resources.clock import AsOf
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.support_billed import changed_since_billed
+from rcbill_assets.rules.support_free_hour import as_recorded
 from rcbill_assets.rules.support_reported import reported
 from rcbill_assets.schemas.billing import HELD
 from rcbill_assets.schemas.intake import conform, empty
@@ -53,7 +55,8 @@ def reported_asset(months: PartitionsDefinition[str]) -> AssetsDefinition:
             with readable():
                 first, month = frozen.iloc[0], month_of(context)
                 kept = site.storage.read_freeze(month, int(first["freeze_number"]), first["sha256"])
-                changed = changed_since_billed(responses, Support(site.ledger).billed())
+                rated = as_recorded(responses, WrittenRates(site.ledger).newest())
+                changed = changed_since_billed(rated, Support(site.ledger).billed())
                 now = BillingMonth.of(kept.as_of.astimezone(site.policy.zone).date())
                 of_month = conform(decided, SUPPORT_DECISIONS)
                 late = kept.policy.support.late_months

@@ -11,6 +11,7 @@ import typer
 
 from rcbill_assets.cli.common import site_settings
 from rcbill_assets.errors import LedgerError, RcbillError, SettingsError, SourceError
+from rcbill_assets.ledger.support import Support
 from rcbill_assets.lifecycle.account_gather import bills_accounts, gather_accounts_now
 from rcbill_assets.resources.mailer import SmtpServer
 from rcbill_assets.resources.redcap_log import unusable
@@ -18,6 +19,7 @@ from rcbill_assets.resources.redcap_rows import RedcapRows
 from rcbill_assets.resources.site import Site
 from rcbill_assets.rules.accounts import DASHBOARD, sponsorless
 from rcbill_assets.rules.support_requests import service_requests
+from rcbill_assets.rules.support_whole import why_not_whole
 from rcbill_assets.schemas.redcap import CONFIG, PROJECTS, SOURCES, WORK_SOURCES, Source
 from rcbill_assets.services.base import Service
 from rcbill_assets.services.registry import REGISTRY
@@ -129,6 +131,10 @@ def _support(site: Site) -> str:
     """Where support hours come from, and whether all of it can be read."""
     export = site.support_requests.read()
     read = service_requests(export.rows, instrument=site.policy.support.instrument)
+    site.ledger.require_newest()
+    why_not = why_not_whole(read, Support(site.ledger).billed(), site.policy.support.may_be_gone)
+    if why_not is not None:
+        raise SourceError(f"{site.support_requests.shown} {why_not}.")
     bad = len(export.rejects) + len(read.rejects)
     said = f"{len(read.requests):,} requests and {len(read.responses):,} responses from {site.support_requests.shown}"
     return said + (f", {bad} values that cannot be read" if bad else "")

@@ -164,7 +164,10 @@ def why(
     decisions = decisions_of_month(site, asked, chosen, number)
     # A request's responses are decided one by one.
     key = "record_id" if "record_id" in decisions else "identifier"
-    mine = decisions[decisions[key] == what]
+    named = what.strip().lower()
+    ids = decisions[key].str.lower()
+    # As on the spreadsheet, too: 3-ada is account ada.
+    mine = decisions[ids.eq(named) | ids.eq(named.removeprefix(f"{service}-").removesuffix("-pb"))]
     if mine.empty:
         thing = {"1": "Project", "2": "Request", "3": "Account"}.get(service, "Thing")
         raise RcbillError(f"{thing} {what} was not there, or service {service} not billed, when {chosen} was frozen.")

@@ -186,7 +186,21 @@ def decisions_of(parts: pd.DataFrame) -> pd.DataFrame:
     rows = once.assign(**hours).reset_index()
     event = (" @" + rows["event"]).mask(rows["event"].eq(""), "")
     identifier = rows["record_id"] + " #" + rows["instance"].astype("string") + event
-    return conform(rows.assign(identifier=identifier, rate=rows["recorded_rate"]), SUPPORT_DECISIONS)
+    decided = conform(rows.assign(identifier=identifier, rate=rows["recorded_rate"]), SUPPORT_DECISIONS)
+    return decided.assign(why=_why_free(decided))
+
+
+def _why_free(decided: pd.DataFrame) -> pd.Series:
+    """Return why each response is billed as it is, with what makes it free."""
+    owed, free = decided["outcome"].eq(OWED), decided["free_hours"].notna()
+    marked = (decided["rate"] == ZERO).fillna(False).astype(bool)
+    split = free & decided["rated_hours"].notna()
+    why = decided["why"].mask(owed & free & marked, "It is complete, and its rate is 0: it is free.")
+    whole = "It is complete, and free: the free hour of its project takes it as a whole."
+    why = why.mask(owed & free & ~marked & ~split, whole)
+    hours = decided["free_hours"].map(lambda one: f"{one.normalize():f}", na_action="ignore").astype("string")
+    part = "It is complete; the free hour of its project takes " + hours + " of its hours, and the rest is charged."
+    return why.mask(owed & split, part).astype("string")
 
 
 def parts_of(decisions: pd.DataFrame) -> pd.DataFrame:

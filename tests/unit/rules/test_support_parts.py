@@ -184,6 +184,19 @@ class TestDecisions:
     @pytest.mark.parametrize("mode", [None, "whole", "exact"])
     def test_give_back_the_parts_that_are_owed(self, mode: str | None) -> None:
         parts = parts_of(read(*self.ROWS), mode=mode)
-        owed = parts[parts["outcome"] == "owed"].reset_index(drop=True)
-        again = parts_again(decisions_of(parts))
+        owed = parts[parts["outcome"] == "owed"].reset_index(drop=True).drop(columns="why")
+        again = parts_again(decisions_of(parts)).drop(columns="why")
         pd.testing.assert_frame_equal(again, owed)
+
+    def test_say_what_makes_a_response_free(self) -> None:
+        rows = [request(), response(billable_rate="0"), response(instance=2, time2="45"), request("7", project_id="2"),
+                response("7", time2="75", time_more="1.5"), response("7", 2, always_bill="1")]  # fmt: skip
+        decisions = decisions_of(parts_of(read(*rows), mode="exact"))
+        assert decisions["why"].tolist() == [
+            "It is complete, and its rate is 0: it is free.",
+            "It is complete, and has a rate, hours and a month.",
+            "It is complete; the free hour of its project takes 1 of its hours, and the rest is charged.",
+            "It is complete, and has a rate, hours and a month.",
+        ]
+        whole = decisions_of(parts_of(read(request(), response(time2="45")), mode="whole"))
+        assert whole["why"].tolist() == ["It is complete, and free: the free hour of its project takes it as a whole."]
