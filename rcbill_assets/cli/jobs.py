@@ -15,6 +15,8 @@ from rcbill_assets.lifecycle.support_rates import WRITE_SUPPORT_RATES
 from rcbill_assets.resources.site import Site
 from rcbill_assets.statuses import APPLY, PLANNED
 
+SHOWN_RATES = 10
+
 
 def run(
     job: Annotated[str, typer.Argument(help="Name of the job; without one the jobs are listed.")] = "",
@@ -72,6 +74,9 @@ def _show_rates(site: Site, since: float) -> None:
         return
     rates = pd.read_parquet(path)
     if not rates.empty:
-        show(rates[["record_id", "redcap_repeat_instance", "recorded_rate", "billable_rate", "result", "detail"]])
+        columns = ["record_id", "redcap_repeat_instance", "recorded_rate", "billable_rate", "result", "detail"]
+        show(rates[columns].head(SHOWN_RATES))
+        if len(rates) > SHOWN_RATES:
+            print(f"  ... and {len(rates) - SHOWN_RATES:,} more: changes/support_rates in the UI shows each.")
     if rates["result"].eq(PLANNED).all():
         print("Nothing was written into the request system.")
