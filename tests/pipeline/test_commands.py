@@ -59,7 +59,7 @@ def bill(command: Command, **how: Any) -> str:
 def test_a_month_is_billed_approved_and_handed_off(house: House, command: Command) -> None:
     first = bill(command)
     count = len(house.lines())
-    assert f"billed by this run {count} total {count * FEE:,.2f}" in " ".join(first.split())
+    assert f"billed by this run {count} lines total {count * FEE:,.2f}" in " ".join(first.split())
     assert "waits for an approval: rcbill approve 2024-10" in first
     approved = command("approve", MONTH, "--why", "looks right", "--who", "vera").out
     assert f"{count} lines, {count * FEE:,.2f}" in approved
